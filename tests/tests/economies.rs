@@ -191,7 +191,7 @@ impl Economy {
 
     /// Offers what can be consumed in the next superblock to whom it is for.
     fn offer(&mut self, number: u32, claims: bool) {
-        let flights: Vec<_> = self.state.bridge.in_flight().map(|record| record.message.clone()).collect();
+        let flights: Vec<_> = self.state.bridge.in_flight().map(|record| record.message).collect();
         for message in flights {
             let (consumption, environment) = if message.deadline < number {
                 (Consumption::Refund, message.source)
@@ -384,11 +384,13 @@ fn a_claim_too_little_for_an_account_stops_no_block_and_goes_home() {
 
     // The other environment makes its blocks without it up to the deadline, and its source takes it back.
     while economy.state.number <= deadline {
-        let [record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else { panic!("one message") };
+        let [ref record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else {
+            panic!("one message")
+        };
         assert_eq!(record.consumed, None);
         economy.superblock(None, true);
     }
-    let [record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else { panic!("one message") };
+    let [ref record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else { panic!("one message") };
     assert!(matches!(record.consumed, Some((Consumption::Refund, _))));
     assert_eq!(held(&economy), before);
     let right = economy.accounts[1].state();

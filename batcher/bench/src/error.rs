@@ -30,6 +30,9 @@ pub enum BenchError {
     /// A process that measures a state fails.
     #[error("the state cannot be measured")]
     State(#[source] Box<dyn Error + Send + Sync>),
+    /// Workers cannot be started, or do not prove what they should.
+    #[error("the workers cannot be measured")]
+    Workers(#[source] Box<dyn Error + Send + Sync>),
     /// The blocks do not chain.
     #[error(transparent)]
     Transition(#[from] TransitionError),
@@ -67,5 +70,10 @@ impl BenchError {
     /// [`Self::State`] with this source.
     pub fn state(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::State(source.into())
+    }
+
+    /// [`Self::Workers`] with this source.
+    pub fn workers(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Workers(source.into())
     }
 }

@@ -3,6 +3,7 @@
 pub mod accounts;
 mod baseline;
 mod batch;
+mod counters;
 pub mod ecdsa;
 mod error;
 mod figures;
@@ -14,6 +15,7 @@ pub mod state;
 mod stock;
 mod stopwatch;
 pub mod superblocks;
+pub mod workers;
 pub mod wrap;
 
 /// The allocator of the program and of every benchmark, so that what is measured is what runs: proving allocates large

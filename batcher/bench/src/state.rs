@@ -12,9 +12,10 @@
 
 mod accounts;
 mod notes;
+mod stored;
 mod superblocks;
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use circuits_tasks::progress::Progress;
 use serde::{Deserialize, Serialize};
@@ -59,12 +60,12 @@ pub struct Run {
     pub block_seconds: f64,
     /// Seconds to write the state after it durably; `None` for a state that is in no file.
     pub write_seconds: Option<f64>,
-    /// Seconds to have the state again in a new process: to read it, or, if it is in no file, to make the genesis that it
-    /// is executed from.
+    /// Seconds to have the state again in a new process, which reads it.
     pub restart_seconds: f64,
     /// Bytes of the files; `None` for a state that is in no file.
     pub disk_bytes: Option<u64>,
-    /// Bytes by which the resident memory grew when the state was made; `None` where the system does not say.
+    /// Bytes by which the resident memory grew when the state was made, or, for a superblock state, when it was read and superblocks
+    /// were planned on it; `None` where the system does not say.
     pub memory_bytes: Option<u64>,
 }
 
@@ -152,16 +153,28 @@ pub fn measure(
     Ok(Figures { states })
 }
 
-/// Measures one state in this process.
+/// Makes what [`run_once`] measures of a superblock state, in a directory that is not there. To be called in another process: what
+/// a state takes in memory to be made is not what it takes to be read. States of environments are made where they are measured.
 ///
 /// # Errors
 /// [`BenchError::Blocks`]
-pub fn run_once(subject: Subject, size: u32) -> Result<Run, BenchError> {
+pub fn make(subject: Subject, size: u32, directory: &Path) -> Result<(), BenchError> {
+    match subject {
+        Subject::Accounts | Subject::Notes => Ok(()),
+        Subject::Messages => superblocks::make(superblocks::FEW, size, directory),
+        Subject::Environments => superblocks::make(size, 0, directory),
+    }
+}
+
+/// Measures one state in this process: a superblock state is the one that [`make`] made in the directory.
+///
+/// # Errors
+/// [`BenchError::Blocks`]
+pub fn run_once(subject: Subject, size: u32, directory: &Path) -> Result<Run, BenchError> {
     match subject {
         Subject::Accounts => accounts::run(size),
         Subject::Notes => notes::run(size),
-        Subject::Messages => superblocks::run(superblocks::FEW, size),
-        Subject::Environments => superblocks::run(size, 0),
+        Subject::Messages | Subject::Environments => superblocks::run(directory),
     }
 }
 

@@ -2,29 +2,18 @@
 
 use std::{fmt, sync::atomic::AtomicBool, time::Instant};
 
-use batcher_circuits::{engine::Engine, state::SuperblockState};
-use batcher_job::{
-    intake::CheckedBlock,
-    planner::{Candidate, Planner},
-    prove::Prover,
-};
+use batcher_circuits::engine::Engine;
+use batcher_job::{intake::CheckedBlock, prove::Prover};
 use batcher_verify::circuit::superblock_shape;
-use circuits_core::{Digest, amount::Amount, proof, recursion::key_digest};
-use circuits_files::file;
+use circuits_core::{proof, recursion::key_digest};
 use circuits_keys::CircuitCache;
-use circuits_protocol::{
-    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
-    wrap::block_shape,
-};
 use circuits_tasks::progress::Progress;
-use environments_core::{
-    BlockProducer, DynEnvironment, Environment as _, block::check_statement, kernel::ProducerSecret,
-};
-use environments_counter::Counter;
+use environments_core::Environment as _;
 use serde::Serialize;
 
 use crate::{
     baseline::Baseline,
+    counters::{ADD, Chain, counter},
     error::BenchError,
     figures::{median, peak_line, peak_memory, unit},
     stopwatch::Stopwatch,
@@ -98,49 +87,27 @@ impl fmt::Display for Figures {
     }
 }
 
-/// A chain of counter blocks and the registry that allows their kernels.
-struct Chain {
-    registry: Registry,
-    blocks: Vec<CheckedBlock>,
-}
-
+/// Proves a chain of `count` counter blocks, and `t1` now and then.
 fn chain(
     cache: &CircuitCache,
     count: usize,
     baseline: &Baseline,
     t1: &mut Vec<f64>,
     progress: &dyn Progress,
-) -> Result<Chain, BenchError> {
-    let id = EnvironmentId(1);
-    let secret = ProducerSecret::new(Digest::ZERO);
-    let counter = Counter::new(1, id, secret, Amount::ZERO).map_err(BenchError::blocks)?;
-    let mut producer = BlockProducer::new(counter);
-    let kernels = DynEnvironment::key_digests(&producer, cache).map_err(BenchError::blocks)?;
-    let kernels =
-        kernels.into_iter().map(|key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX }).collect();
-    let entry = RegistryEntry::new(producer.genesis_commitment(), secret.producer(), kernels);
-    let mut registry = Registry::default();
-    registry.insert(id, entry).map_err(BenchError::blocks)?;
+) -> Result<(Chain, Vec<CheckedBlock>), BenchError> {
+    let chain = Chain::new(cache, count)?;
     let mut blocks = vec![];
     progress.begin(count);
-    for index in 0..count {
-        let name = format!("counter block {}", index + 1);
+    for height in chain.heights() {
+        let name = Chain::name(height);
         progress.start(&name);
-        producer.submit_lines(cache, "{\"add\": 1}");
-        let report = DynEnvironment::propose_block(&mut producer).map_err(BenchError::blocks)?;
-        let bundle = DynEnvironment::prove(&producer, cache, report.height).map_err(BenchError::blocks)?;
-        let (proof, key, digest) = bundle.open(&block_shape().common).map_err(BenchError::blocks)?;
-        let file = file::sha3(&bundle.proof);
-        let environments_core::BlockBundle { statement, messages, .. } = bundle;
-        let header = check_statement(&statement).map_err(BenchError::blocks)?;
-        let candidate = Candidate { statement, header, key: digest, messages, file };
-        blocks.push(CheckedBlock { path: name.clone().into(), candidate, proof, key });
-        if index % 16 == 15 {
+        blocks.push(chain.prove(cache, height)?);
+        if height % 16 == 0 {
             t1.push(baseline.measure()?);
         }
         progress.done(&name, false);
     }
-    Ok(Chain { registry, blocks })
+    Ok((chain, blocks))
 }
 
 /// The seconds of a counter's kernel and of its wrap, each measured [`WRAPS`] times.
@@ -149,9 +116,8 @@ fn kernel_and_wrap(
     baseline: &Baseline,
     t1: &mut Vec<f64>,
 ) -> Result<(Vec<f64>, Vec<f64>), BenchError> {
-    let counter = Counter::new(1, EnvironmentId(1), ProducerSecret::new(Digest::ZERO), Amount::ZERO)
-        .map_err(BenchError::blocks)?;
-    let add = counter.parse(cache, "{\"add\": 1}").map_err(BenchError::blocks)?;
+    let counter = counter()?;
+    let add = counter.parse(cache, ADD).map_err(BenchError::blocks)?;
     let proposal = counter.propose(&counter.genesis(), &[&add]).map_err(BenchError::blocks)?;
     let input = counter.kernel_input(proposal.block.witness());
     let kernel = environments_counter::KERNEL;
@@ -179,13 +145,13 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
     baseline.measure()?;
     let mut t1 = vec![baseline.measure()?];
     let largest = sizes.iter().copied().max().unwrap_or(1);
-    let Chain { registry, blocks } = chain(engine.cache(), largest, &baseline, &mut t1, progress)?;
+    let (chain, blocks) = chain(engine.cache(), largest, &baseline, &mut t1, progress)?;
 
     let mut rows = vec![];
     for &size in sizes {
         progress.note(&format!("superblock of {size} blocks"));
         t1.push(baseline.measure()?);
-        rows.push(superblock(engine, &registry, &blocks[..size])?);
+        rows.push(superblock(engine, &chain, &blocks[..size])?);
         t1.push(baseline.measure()?);
     }
     let (kernels, wraps) = kernel_and_wrap(engine.cache(), &baseline, &mut t1)?;
@@ -212,12 +178,8 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
     })
 }
 
-fn superblock(engine: &Engine, registry: &Registry, blocks: &[CheckedBlock]) -> Result<Row, BenchError> {
-    let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
-    let root = engine.pinned().key_set().root();
-    let (planner, genesis) = (Planner::default(), SuperblockState::genesis(1));
-    let selection = planner.select(&genesis, registry, &candidates, None).map_err(BenchError::blocks)?;
-    let plan = planner.plan(&genesis, registry, root, selection)?;
+fn superblock(engine: &Engine, chain: &Chain, blocks: &[CheckedBlock]) -> Result<Row, BenchError> {
+    let plan = chain.plan(engine, blocks)?;
     let stopwatch = Stopwatch::default();
     let stop = AtomicBool::new(false);
     let prover = Prover { engine, store: None, shared: None, progress: &stopwatch, jobs: 1, stop: &stop };

@@ -35,6 +35,20 @@ impl Transition {
         load: &Load,
         shares: &[Share],
     ) -> Result<Self, TransitionError> {
+        let transition = Self::assemble(state, registry, segment_set_root, contents, load, shares);
+        // What could not be read was taken for absent, so that anything may follow from it.
+        state.check_reads()?;
+        transition
+    }
+
+    fn assemble(
+        state: &SuperblockState,
+        registry: &Registry,
+        segment_set_root: Digest,
+        contents: &Contents,
+        load: &Load,
+        shares: &[Share],
+    ) -> Result<Self, TransitionError> {
         check_messages(contents)?;
         let mut assembly = Assembly::apply_blocks(state, registry, segment_set_root, contents)?;
         let moves = contents.moves();

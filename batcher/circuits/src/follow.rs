@@ -6,7 +6,7 @@
 
 use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle, l1_outcome};
 use bridge_core::{BridgeError, BridgeLists, Crossing};
-use circuits_core::Digest;
+use circuits_core::{Digest, stored::ReadFailure};
 use circuits_protocol::{registry::EnvironmentId, statement::SuperblockStatement};
 use plonky2::field::types::PrimeField64;
 use thiserror::Error;
@@ -36,6 +36,9 @@ pub enum FollowError {
     /// The messages break a rule of the bridge.
     #[error("the superblock's messages cannot be moved: {0}")]
     Bridge(#[from] BridgeError),
+    /// What the superblock needs of the state cannot be read.
+    #[error("the state cannot be read")]
+    Unreadable(#[from] ReadFailure),
     /// The bundle leads to another state than its statement says.
     #[error("the superblock leads to state {expected}, its blocks and messages to {found}")]
     OtherState { expected: Digest, found: Digest },
@@ -45,8 +48,15 @@ pub enum FollowError {
 /// only one with its commitment.
 ///
 /// # Errors
-/// [`FollowError`]; [`FollowError::NotNext`] alone if the bundle is verified.
+/// [`FollowError`]; [`FollowError::NotNext`] and [`FollowError::Unreadable`] alone if the bundle is verified.
 pub fn follow(state: &SuperblockState, bundle: &SuperblockBundle) -> Result<SuperblockState, FollowError> {
+    let next = followed(state, bundle);
+    // What could not be read was taken for absent, so that anything may follow from it.
+    state.check_reads()?;
+    next
+}
+
+fn followed(state: &SuperblockState, bundle: &SuperblockBundle) -> Result<SuperblockState, FollowError> {
     let statement = bundle.statement()?;
     let number = check_next(state, &statement)?;
     let mut next = state.clone();

@@ -3,12 +3,13 @@
 //! A batcher keeps a state for every superblock that it tries, and a superblock changes few heads. So copies share what they
 //! have in common, and the trees stay as they are built.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bridge_core::state::append_all;
 use circuits_core::{
     Digest, F,
     shared::SharedMap,
+    stored::{ReadFailure, Reads, StoredList},
     trees::{AppendTree, IndexTree, Path, TreeError},
 };
 use circuits_protocol::registry::{ENVIRONMENT_BITS, EnvironmentId};
@@ -54,6 +55,35 @@ impl Serialize for EnvironmentHeads {
 }
 
 impl EnvironmentHeads {
+    /// These heads, from the roots of the pages of their tree ([`Self::page_root`]) up to the last head's. A page is hashed when it
+    /// is needed, and gives a failure of `reads` if it has another root.
+    ///
+    /// # Errors
+    /// [`TreeError::Pages`] if there is not one root for each page.
+    pub fn from_stored(
+        heads: impl IntoIterator<Item = (EnvironmentId, EnvironmentHead)>,
+        pages: &[Digest],
+        reads: Reads,
+    ) -> Result<Self, TreeError> {
+        let heads: SharedMap<_, _> = heads.into_iter().collect();
+        let count = heads.iter().last().map_or(0, |(id, _)| u64::from(id.0) + 1);
+        let all = heads.clone();
+        let read = move |ids: Range<u64>| {
+            // Ids have 16 bits.
+            let ids = ids.map(|id| EnvironmentId(id as u16));
+            Ok(ids.map(|id| all.get(&id).map_or(Digest::ZERO, |head| leaf(id, head))).collect())
+        };
+        let leaves = Arc::new(StoredList::new(count, reads, read));
+        Ok(Self { heads, tree: IndexTree::from_stored(ENVIRONMENT_BITS, &leaves, pages)? })
+    }
+
+    /// The root of the page of the tree with the [`PAGE_LEAVES`](circuits_core::trees::PAGE_LEAVES) environments from
+    /// `PAGE_LEAVES * page` on.
+    #[must_use]
+    pub fn page_root(&self, page: u64) -> Option<Digest> {
+        self.tree.page_root(page)
+    }
+
     /// The head of an environment, if it has a block.
     #[must_use]
     pub fn get(&self, id: EnvironmentId) -> Option<EnvironmentHead> {
@@ -65,8 +95,7 @@ impl EnvironmentHeads {
     /// # Panics
     /// Never: ids have as many bits as the tree has levels.
     pub fn insert(&mut self, id: EnvironmentId, head: EnvironmentHead) {
-        let leaf = environment_head(id.to_field(), F::from_canonical_u32(head.height), head.state);
-        self.tree.set(u64::from(id.0), leaf).expect("ids have 16 bits");
+        self.tree.set(u64::from(id.0), leaf(id, &head)).expect("ids have 16 bits");
         self.heads.insert(id, head);
     }
 
@@ -106,16 +135,31 @@ impl EnvironmentHeads {
     }
 }
 
+/// The leaf of an environment's head.
+fn leaf(id: EnvironmentId, head: &EnvironmentHead) -> Digest {
+    environment_head(id.to_field(), F::from_canonical_u32(head.height), head.state)
+}
+
 /// The states of superblocks `0..n`, by number, and the tree of them.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Vec<Digest>")]
 pub struct History {
     tree: AppendTree,
+    /// Those of the states that are stored.
+    reads: Reads,
 }
+
+impl PartialEq for History {
+    fn eq(&self, other: &Self) -> bool {
+        self.tree == other.tree
+    }
+}
+
+impl Eq for History {}
 
 impl Default for History {
     fn default() -> Self {
-        Self { tree: AppendTree::new(HISTORY_DEPTH) }
+        Self { tree: AppendTree::new(HISTORY_DEPTH), reads: Reads::default() }
     }
 }
 
@@ -141,6 +185,31 @@ impl Serialize for History {
 }
 
 impl History {
+    /// The history of states that are stored, from the roots of the pages of their tree ([`Self::page_root`]). A page is read when
+    /// one of its states is needed.
+    ///
+    /// # Errors
+    /// [`TreeError`]: they do not fit, or there is not one root for each page.
+    pub fn from_stored(states: StoredList<Digest>, pages: &[Digest]) -> Result<Self, TreeError> {
+        let reads = states.reads().clone();
+        Ok(Self { tree: AppendTree::from_stored(HISTORY_DEPTH, &Arc::new(states), pages)?, reads })
+    }
+
+    /// The root of the page of the tree with the [`PAGE_LEAVES`](circuits_core::trees::PAGE_LEAVES) states from
+    /// `PAGE_LEAVES * page` on.
+    #[must_use]
+    pub fn page_root(&self, page: u64) -> Option<Digest> {
+        self.tree.page_root(page)
+    }
+
+    /// Checks that every state that was needed so far could be read.
+    ///
+    /// # Errors
+    /// The first [`ReadFailure`]: what could not be read was taken for absent.
+    pub fn check_reads(&self) -> Result<(), ReadFailure> {
+        self.reads.check()
+    }
+
     /// How many states there are.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -13,6 +13,7 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
     integer::HEIGHT_BITS,
     layout::Layout,
+    stored::ReadFailure,
 };
 use circuits_protocol::{
     l1::{L1Outcome, QueuePosition},
@@ -127,6 +128,16 @@ impl SuperblockState {
             bridge: BridgeState::default(),
             history: History::default(),
         }
+    }
+
+    /// Checks that everything that was needed of this state so far could be read, if it is one that is stored
+    /// ([`BridgeState::from_stored`], [`History::from_stored`]). Whoever is about to use what follows from the state checks this first.
+    ///
+    /// # Errors
+    /// The first [`ReadFailure`]: what could not be read was taken for absent.
+    pub fn check_reads(&self) -> Result<(), ReadFailure> {
+        self.bridge.check_reads()?;
+        self.history.check_reads()
     }
 
     /// The roots, as statements carry them.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use batcher_verify::bundle::{Published, SuperblockBundle};
 use bridge_core::{BlockMessages, BridgeError, Chunk};
-use circuits_core::{Digest, Proof, trees::Path};
+use circuits_core::{Digest, Proof, stored::ReadFailure, trees::Path};
 use circuits_protocol::{
     l1::NotAWord,
     statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement},
@@ -22,6 +22,9 @@ use super::{
 /// Why a superblock cannot follow a state.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransitionError {
+    /// What the superblock needs of the state cannot be read.
+    #[error("the state cannot be read")]
+    Unreadable(#[from] ReadFailure),
     /// A superblock needs a block.
     #[error("a superblock needs at least one block")]
     Empty,

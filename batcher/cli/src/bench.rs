@@ -3,6 +3,7 @@
 mod prover;
 mod starts;
 mod state;
+mod workers;
 
 use std::fmt;
 
@@ -126,6 +127,9 @@ enum Subject {
     State(state::Arguments),
     #[command(hide = true)]
     StateRun(state::RunArguments),
+    Workers(workers::Arguments),
+    #[command(hide = true)]
+    WorkersRun(workers::RunArguments),
 }
 
 /// Figures of a benchmark.
@@ -194,6 +198,13 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             measured(progress(), |progress| state::measure(arguments, progress))?
         }
         Some(Subject::StateRun(arguments)) => Measured::answer(state::run_once(arguments)?),
+        Some(Subject::Workers(arguments)) => {
+            let engine = arguments.keys.engine(options)?;
+            measured(progress(), |progress| workers::measure(&engine, arguments, progress))?
+        }
+        Some(Subject::WorkersRun(arguments)) => {
+            Measured::answer(workers::work(&arguments.keys.engine(options)?, arguments)?)
+        }
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every match on an error is exhaustive, so that a new variant asks for a decision.
 
+mod directories;
 mod follow_l1;
 mod settlement;
 mod tasks;
@@ -508,6 +509,7 @@ impl HasExitCode for BenchError {
             | Self::State(_)
             | Self::Transition(_)
             | Self::Prove(_)
+            | Self::Workers(_)
             | Self::Bundle(_) => ExitCode::Unavailable,
         }
     }

@@ -27,7 +27,7 @@ use crate::{
 
 /// Show what a file of superblock holds.
 ///
-/// Use this to look at a registry, a block, transaction or superblock bundle, a superblock state or location, a finished
+/// Use this to look at a registry, a proposed block, a block, transaction or superblock bundle, a superblock state or location, a finished
 /// proof, a quarantine record or a trust file. Nothing is verified: use `verify` or `batch` for that.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// Its first bytes say which kind it is; a file without them can only be a trust file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Show the body of a block bundle, which holds what its state model publishes of the block.
+    /// Show the body of a block bundle or of a proposed block, which holds what its state model publishes of the block.
     ///
     /// A block does not say which state model it is of, so KIND does: `accounts` shows every transaction and every
     /// message that the block consumed, `notes` the notes that arrived, the number of transactions and the network accounts

@@ -1,6 +1,6 @@
 //! The flags that say where keys are kept.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
 use batcher_circuits::engine::Engine;
 use batcher_keys::config::{Config, ConfigError, Flags};
@@ -31,6 +31,16 @@ pub(crate) struct KeyArguments {
 }
 
 impl KeyArguments {
+    /// The flags as another process of this program is given them.
+    pub(crate) fn flags(&self) -> Vec<OsString> {
+        let config = self.config.iter().map(|file| ("--config", file.clone().into()));
+        let directories =
+            self.key_directories.iter().map(|directory| ("--key-directory", directory.clone().into()));
+        let memory = self.key_memory.iter().map(|bytes| ("--key-memory", bytes.to_string().into()));
+        let flags = config.chain(directories).chain(memory);
+        flags.flat_map(|(flag, value): (&str, OsString)| [flag.into(), value]).collect()
+    }
+
     /// The configuration with these flags.
     pub(crate) fn load(&self) -> Result<Config, ConfigError> {
         Config::load(&Flags {

@@ -8,6 +8,7 @@ mod bench;
 mod broker;
 mod catalogue;
 mod config;
+mod environment;
 mod exit;
 mod follow;
 mod helper;
@@ -84,6 +85,12 @@ enum Command {
     /// chain is, and to make it continue from where it was.
     #[command(subcommand)]
     State(state::Command),
+    /// Produce the blocks of an environment, and follow what others produce.
+    ///
+    /// A block is published, and others follow it, before any proof of it is made. Use these commands where a producer is to
+    /// last longer than a scenario.
+    #[command(subcommand)]
+    Environment(environment::Command),
     /// List messages between environments, and explain what became of one.
     ///
     /// Messages move assets between environments, and from and to L1. Use these commands to follow them.
@@ -180,6 +187,7 @@ impl Command {
             Self::Hop(arguments) => hop::run(arguments, options),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::State(command) => state::run(command),
+            Self::Environment(command) => environment::run(command, options),
             Self::Message(command) => message::run(command),
             Self::Registry(command) => registry::run(command, options),
             Self::Worker(arguments) => worker::run(&arguments, options),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use batcher_settlement::{B256, deploy::entry_zero, superblock::of_digest};
-use circuits_core::{Digest, chain_id::parse_chain_id, digest::DigestError};
+use circuits_core::{Digest, chain_id::parse_chain_id};
 use circuits_files::{
     file::{self, FileError, FileKind, SMALL_LIMIT},
     text::quoted,
@@ -21,9 +21,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    account::{name_of, read_file},
     answer::{Answer, Failure},
     as_text,
+    environment::read_secret,
     exit::{ExitCode, HasExitCode},
     key_arguments::KeyArguments,
     new_file::check_is_new,
@@ -204,20 +204,6 @@ pub(crate) struct Rotate {
     /// It may have been replaced for a reason, so that it comes back only if that is meant.
     #[arg(long)]
     readmit: bool,
-}
-
-/// The file holds no secret. Nothing of it is shown.
-#[derive(Debug, Error)]
-#[error("{name}: {source}")]
-struct NotASecret {
-    name: String,
-    source: DigestError,
-}
-
-impl HasExitCode for NotASecret {
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Rejected
-    }
 }
 
 /// What a command was to do and finds nothing of.
@@ -401,10 +387,7 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             Ok(registry.rotate_producer(EnvironmentId(environment), producer, from, readmit)?)
         }),
         Command::Producer { file } => {
-            let text = read_file(&file, SMALL_LIMIT)?;
-            let secret =
-                text.trim_end().parse().map_err(|source| NotASecret { name: name_of(&file), source })?;
-            let Producer { commitment, signing_key } = ProducerSecret::new(secret).producer();
+            let Producer { commitment, signing_key } = ProducerSecret::new(read_secret(&file)?).producer();
             Ok(Answer::new(&Named { producer: commitment, signing_key }))
         }
         Command::Prune { file, before } => change(&file, |registry| match registry.remove_expired(before) {

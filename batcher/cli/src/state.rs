@@ -148,7 +148,7 @@ struct Listed {
     /// Environments with blocks.
     environments: usize,
     /// Messages that are neither claimed nor refunded.
-    pending: usize,
+    pending: u64,
 }
 
 impl List {
@@ -167,7 +167,7 @@ impl Listed {
             chain_id: state.chain_id,
             commitment: state.commitment(),
             environments: state.environments.len(),
-            pending: state.bridge.in_flight().count(),
+            pending: state.bridge.in_flight_count(),
         }
     }
 }
@@ -246,10 +246,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
             Ok(Answer::new(&Rollback::new(rolled_back)))
         }
         Command::Export { directory, file, number } => {
-            let state = match number {
-                Some(number) => states::read(&directory, number)?,
-                None => states::latest(&directory, None)?,
-            };
+            let state = states::read_whole(&directory, number)?;
             state::write(&file, &state)?;
             Ok(Answer::new(&Transferred { number: state.number, commitment: state.commitment(), to: file }))
         }

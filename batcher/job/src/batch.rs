@@ -192,8 +192,9 @@ impl Batcher<'_> {
         }
         let key = |variant| self.l1.key_digest(self.engine.cache(), variant);
         let l1 = L1Input { state: l1::l1_state(state), deposits, key: &key };
-        let (engine, planner) = (self.engine, &self.planner);
-        let waiting = Waiting { engine, planner, state, registry, candidates: &candidates, l1 };
+        let (engine, planner, check) =
+            (self.engine, &self.planner, &|next: &SuperblockState| states.check(next));
+        let waiting = Waiting { engine, planner, state, check, registry, candidates: &candidates, l1 };
         let planned = match self.shared {
             Some(shared) => waiting.plan_in(shared.store, shared.replan)?,
             None => waiting.plan()?,
@@ -206,8 +207,6 @@ impl Batcher<'_> {
                 return Ok(outcome);
             }
         };
-        // A state that is too large to be written would make all proofs useless.
-        states.check(&plan.transition.new_state)?;
         let bundle = self.prove(&plan, &blocks, &store)?;
 
         let Plan { order, left_out, l1_waits, transition, .. } = plan;

@@ -33,7 +33,7 @@ impl L1Effects {
     pub fn of(number: u32, bridge: &BridgeState) -> Self {
         let is_here = |location: Location| location.superblock == number;
         let messages = |chosen: &dyn Fn(&Record) -> bool| {
-            bridge.records().filter(|&record| chosen(record)).map(|record| record.message.clone()).collect()
+            bridge.records().filter(|record| chosen(record)).map(|record| record.message).collect()
         };
         let consumer = |message: &Message, consumption| match consumption {
             Consumption::Claim => message.destination,

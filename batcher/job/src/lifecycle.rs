@@ -34,7 +34,7 @@ pub struct Lifecycle {
 pub fn lifecycles(state: &BridgeState) -> Vec<Lifecycle> {
     let lives = state.records().map(|record| Lifecycle {
         hash: record.message.hash(),
-        message: record.message.clone(),
+        message: record.message,
         emitted: record.emitted,
         fate: match record.consumed {
             None => Fate::Pending,

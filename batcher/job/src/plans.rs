@@ -41,11 +41,15 @@ use thiserror::Error;
 use crate::{
     graph::{PlanGraphError, block_id, graph_of},
     planner::{Candidate, L1Input, Plan, Planner, RepeatError, Selection},
+    states::StatesError,
 };
 
 /// Why there is no plan.
 #[derive(Debug, Error)]
 pub enum PlanError {
+    /// The state cannot be read, or the next one cannot be kept.
+    #[error(transparent)]
+    State(#[from] StatesError),
     /// A checked block does not apply.
     #[error(transparent)]
     Transition(#[from] TransitionError),
@@ -99,6 +103,8 @@ pub(crate) struct Waiting<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) planner: &'a Planner,
     pub(crate) state: &'a SuperblockState,
+    /// Checks that a state, this one or the next, was read as far as needed and can be kept.
+    pub(crate) check: &'a dyn Fn(&SuperblockState) -> Result<(), StatesError>,
     pub(crate) registry: &'a Registry,
     pub(crate) candidates: &'a [Candidate],
     pub(crate) l1: L1Input<'a>,
@@ -108,9 +114,11 @@ impl Waiting<'_> {
     /// Plans the superblock of what waits.
     ///
     /// # Errors
-    /// [`PlanError::Transition`] or [`PlanError::L1Kernel`].
+    /// [`PlanError::State`], [`PlanError::Transition`] or [`PlanError::L1Kernel`].
     pub(crate) fn plan(&self) -> Result<Planned, PlanError> {
         let selection = self.planner.select(self.state, self.registry, self.candidates, Some(&self.l1))?;
+        // Without what cannot be read, good blocks would be left out.
+        (self.check)(self.state)?;
         if selection.contents.blocks.is_empty() {
             return Ok(Planned::Nothing(selection));
         }
@@ -177,7 +185,9 @@ impl Waiting<'_> {
             }
         }
         let of_l1 = of_l1.first().map(|(id, _)| *id);
-        match self.selection_of(&order, of_l1) {
+        let selection = self.selection_of(&order, of_l1);
+        (self.check)(self.state)?;
+        match selection {
             Err(source) => Err(PlanError::Repeat { name, source }),
             Ok(None) => Err(PlanError::Other { name }),
             Ok(Some(selection)) => {
@@ -207,9 +217,12 @@ impl Waiting<'_> {
         Ok(None)
     }
 
-    fn plan_of(&self, selection: Selection) -> Result<Plan, TransitionError> {
+    fn plan_of(&self, selection: Selection) -> Result<Plan, PlanError> {
         let segment_set_root = self.engine.pinned().key_set().root();
-        self.planner.plan(self.state, self.registry, segment_set_root, selection)
+        let plan = self.planner.plan(self.state, self.registry, segment_set_root, selection)?;
+        // A state that is too large to be written would make all proofs useless.
+        (self.check)(&plan.transition.new_state)?;
+        Ok(plan)
     }
 
     fn graph(&self, plan: &Plan) -> Result<Graph, PlanGraphError> {

@@ -9,6 +9,7 @@ use bridge_core::InvalidBridge;
 use circuits_core::{
     Digest,
     chain_id::{ChainIdError, check_chain_id},
+    stored::ReadFailure,
     trees::TreeError,
 };
 use circuits_files::file::{self, FileError, FileKind, FormatError};
@@ -83,6 +84,9 @@ pub enum InvalidState {
     /// A map of the database lacks an entry, or has one too many.
     #[error("the map {map} of the database is not that of one state")]
     Incomplete { map: &'static str },
+    /// Something that was needed of the state cannot be read.
+    #[error("the state cannot be read: {0}")]
+    Unreadable(#[from] ReadFailure),
     /// A tree cannot be made from its leaves.
     #[error(transparent)]
     Tree(Box<TreeError>),
@@ -104,6 +108,14 @@ pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
 /// # Errors
 /// [`InvalidState`], one variant per rule.
 pub fn check_after(before: &SuperblockState, state: &SuperblockState) -> Result<(), InvalidState> {
+    let checked = check_rules_after(before, state);
+    // What could not be read was taken for absent, so that any rule may seem broken, or none.
+    before.check_reads()?;
+    state.check_reads()?;
+    checked
+}
+
+fn check_rules_after(before: &SuperblockState, state: &SuperblockState) -> Result<(), InvalidState> {
     check_chain_id(state.chain_id)?;
     if state.history.len() != u64::from(state.number) {
         return Err(InvalidState::History { number: state.number, found: state.history.len() });
@@ -148,8 +160,12 @@ pub fn encode(path: &Path, state: &SuperblockState) -> Result<Vec<u8>, StateErro
 fn encode_within(path: &Path, state: &SuperblockState, limit: u64) -> Result<Vec<u8>, StateError> {
     check(state).map_err(|source| StateError::Invalid { path: path.to_owned(), source })?;
     let stored = Stored { commitment: state.commitment(), state: state.clone() };
+    let encoded = file::encode(FileKind::SuperblockState, &stored, limit);
     let path = path.to_owned();
-    file::encode(FileKind::SuperblockState, &stored, limit).map_err(|source| match source {
+    state
+        .check_reads()
+        .map_err(|failure| StateError::Invalid { path: path.clone(), source: failure.into() })?;
+    encoded.map_err(|source| match source {
         FormatError::TooLarge { limit, found, .. } => {
             let messages = state.bridge.message_count();
             StateError::TooLarge { path, number: state.number, found, limit, messages }

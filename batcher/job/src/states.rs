@@ -17,6 +17,7 @@ use std::{
     io,
     num::NonZeroU32,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use batcher_circuits::state::SuperblockState;
@@ -34,6 +35,8 @@ use crate::{
     stored::{self, FORMAT, Unreadable},
 };
 
+#[cfg(test)]
+mod late_tests;
 #[cfg(test)]
 mod tests;
 
@@ -109,7 +112,7 @@ pub fn numbers(directory: &Path) -> Result<Vec<u32>, StatesError> {
     }
 }
 
-fn numbers_of(directory: &Path, view: &View<'_>) -> Result<Vec<u32>, StatesError> {
+fn numbers_of(directory: &Path, view: &View) -> Result<Vec<u32>, StatesError> {
     let number = |&height| {
         let incomplete = |_| invalid(&database_file(directory), InvalidState::Incomplete { map: "heights" });
         u32::try_from(height).map_err(incomplete)
@@ -123,10 +126,31 @@ fn numbers_of(directory: &Path, view: &View<'_>) -> Result<Vec<u32>, StatesError
 /// [`StatesError::Empty`], [`StatesError::NotKept`], or why the state cannot be read.
 pub fn read(directory: &Path, number: u32) -> Result<SuperblockState, StatesError> {
     let reader = open_reader(directory)?.ok_or_else(|| StatesError::Empty { path: directory.to_owned() })?;
-    let view = reader.latest()?;
-    let numbers = numbers_of(directory, &view)?;
-    check_kept(directory, &numbers, number)?;
-    read_view(directory, &view.back_to(number.into())?, reader.chain_id())
+    read_at(directory, &reader, Some(number), stored::read)
+}
+
+/// [`read`], or the latest state, and checks all of what is stored of the state: every message, and how each is found.
+///
+/// # Errors
+/// As [`read`], and [`StatesError::State`] if something that is stored contradicts the rest.
+pub fn read_whole(directory: &Path, number: Option<u32>) -> Result<SuperblockState, StatesError> {
+    let reader = open_reader(directory)?.ok_or_else(|| StatesError::Empty { path: directory.to_owned() })?;
+    read_at(directory, &reader, number, stored::read_whole)
+}
+
+/// What `read` makes of the view after superblock `number`, or of the latest one.
+fn read_at(
+    directory: &Path,
+    reader: &Reader,
+    number: Option<u32>,
+    read: ReadState,
+) -> Result<SuperblockState, StatesError> {
+    let mut view = reader.latest()?;
+    if let Some(number) = number {
+        check_kept(directory, &numbers_of(directory, &view)?, number)?;
+        view = view.back_to(number.into())?;
+    }
+    read_view(directory, view, reader.chain_id(), read)
 }
 
 /// Reads every state that is kept in `directory`, by ascending number, and shows each to `visit`.
@@ -137,7 +161,7 @@ pub fn for_each(directory: &Path, mut visit: impl FnMut(&SuperblockState)) -> Re
     let reader = open_reader(directory)?.ok_or_else(|| StatesError::Empty { path: directory.to_owned() })?;
     for number in numbers_of(directory, &reader.latest()?)? {
         let view = reader.latest()?.back_to(number.into())?;
-        visit(&read_view(directory, &view, reader.chain_id())?);
+        visit(&read_view(directory, view, reader.chain_id(), stored::read)?);
     }
     Ok(())
 }
@@ -151,8 +175,16 @@ fn open_reader(directory: &Path) -> Result<Option<Reader>, StatesError> {
     }
 }
 
-fn read_view(directory: &Path, view: &View<'_>, chain_id: u64) -> Result<SuperblockState, StatesError> {
-    stored::read(view, chain_id).map_err(|error| match error {
+/// Reads a state of this chain.
+type ReadState = fn(&Arc<View>, u64) -> Result<SuperblockState, Unreadable>;
+
+fn read_view(
+    directory: &Path,
+    view: View,
+    chain_id: u64,
+    read: ReadState,
+) -> Result<SuperblockState, StatesError> {
+    read(&Arc::new(view), chain_id).map_err(|error| match error {
         Unreadable::Database(error) => error.into(),
         Unreadable::Invalid(source) => invalid(&database_file(directory), source),
     })
@@ -194,7 +226,7 @@ fn find_latest(directory: &Path, chain_id: Option<u64>) -> Result<(SuperblockSta
             if let Some(expected) = expected.filter(|&expected| expected != found) {
                 return Err(StatesError::OtherChain { path: path(), expected, found });
             }
-            Ok((read_view(directory, &reader.latest()?, found)?, false))
+            Ok((read_view(directory, reader.latest()?, found, stored::read)?, false))
         }
     }
 }

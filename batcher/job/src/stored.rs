@@ -2,39 +2,48 @@
 //!
 //! | map | key | value |
 //! |---|---|---|
-//! | `state` | none | commitment, number, and what opens the state of environment 0 |
+//! | `state` | none | commitment, number, what opens the state of environment 0, how many messages there are and are in flight |
 //! | `heads` | environment | its head |
+//! | `head_pages` | number of a page | its root in the tree of heads |
 //! | `messages` | index | its hash, the message, where it was emitted, and what became of it |
-//! | `pages` | number of a page | the root of the page of the tree of messages |
+//! | `message_pages` | number of a page | its root in the tree of messages |
+//! | `hashes` | a message's hash, then its index | whether it is in flight |
+//! | `in_flight` | the source of a message in flight, or its destination, then its index | none |
+//! | `amounts` | asset | what the messages in flight move |
 //! | `balances` | position in the order of first use | key and amount |
 //! | `history` | superblock number | the state before the next one |
+//! | `history_pages` | number of a page | its root in the tree of these states |
 //!
-//! Numbers in keys are big-endian. What takes long to compute is stored and believed when a state is read: hashes of messages, and
-//! roots of the pages of their tree. The other trees follow.
+//! Numbers in keys are big-endian. Messages and history are read where somebody needs them ([`read`](mod@read)).
 
 use std::collections::BTreeSet;
 
-use batcher_circuits::{
-    heads::EnvironmentHeads,
-    state::{EnvironmentHead, L1Head, SuperblockState},
-};
-use bridge_core::{BalanceKey, BridgeState, Record};
-use circuits_core::{Digest, amount::Amount, trees::PAGE_LEAVES};
-use circuits_database::{Change, DatabaseError, Format, Map, View};
-use circuits_protocol::registry::EnvironmentId;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use batcher_circuits::state::{L1Head, SuperblockState};
+use bridge_core::{AssetId, Record};
+use circuits_core::{Digest, trees::PAGE_LEAVES};
+use circuits_database::{Change, DatabaseError, Format, Map};
+use serde::{Deserialize, Serialize};
 
-use crate::state::{InvalidState, check};
+use crate::state::InvalidState;
+
+mod read;
+
+pub(crate) use read::{read, read_whole};
 
 /// The format of the databases. Its version grows with any change of the table above, and of the types in it.
-pub(crate) const FORMAT: Format = Format { kind: "superblock states", version: 1 };
+pub(crate) const FORMAT: Format = Format { kind: "superblock states", version: 2 };
 
 const STATE: Map = Map("state");
 const HEADS: Map = Map("heads");
+const HEAD_PAGES: Map = Map("head_pages");
 pub(crate) const MESSAGES: Map = Map("messages");
-pub(crate) const PAGES: Map = Map("pages");
+pub(crate) const MESSAGE_PAGES: Map = Map("message_pages");
+pub(crate) const HASHES: Map = Map("hashes");
+pub(crate) const IN_FLIGHT: Map = Map("in_flight");
+const AMOUNTS: Map = Map("amounts");
 const BALANCES: Map = Map("balances");
 const HISTORY: Map = Map("history");
+const HISTORY_PAGES: Map = Map("history_pages");
 
 /// The one entry of `state`.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -42,6 +51,8 @@ struct Summary {
     commitment: Digest,
     number: u32,
     l1: L1Head,
+    messages: u64,
+    in_flight: u64,
 }
 
 /// Why a view has no state.
@@ -68,28 +79,33 @@ pub(crate) fn changes(
     before: &SuperblockState,
     after: &SuperblockState,
 ) -> Result<Vec<Change>, DatabaseError> {
-    let summary = Summary { commitment: after.commitment(), number: after.number, l1: after.l1 };
+    let summary = Summary {
+        commitment: after.commitment(),
+        number: after.number,
+        l1: after.l1,
+        messages: after.bridge.message_count(),
+        in_flight: after.bridge.in_flight_count(),
+    };
     let mut changes = vec![STATE.change([], Some(&summary))?];
+    let mut pages = BTreeSet::new();
     for (id, head) in before.environments.moved(&after.environments) {
         changes.push(HEADS.change(id.0.to_be_bytes(), Some(&head))?);
+        pages.insert(page(id.0.into()));
+    }
+    push_pages(&mut changes, HEAD_PAGES, pages, u64::MAX, |page| after.environments.page_root(page))?;
+    push_messages(&mut changes, before, after)?;
+    push_amounts(&mut changes, before, after)?;
+    for (position, balance) in before.bridge.changed_balances(&after.bridge) {
+        changes.push(BALANCES.change((position as u64).to_be_bytes(), balance.as_ref())?);
     }
     let mut pages = BTreeSet::new();
-    for (index, record) in before.bridge.changed_records(&after.bridge) {
-        let hashed = record.map(|record| (record.message.hash(), record));
-        changes.push(MESSAGES.change((index as u64).to_be_bytes(), hashed.as_ref())?);
-        pages.insert((index / PAGE_LEAVES) as u64);
-    }
-    let page_count = after.bridge.message_count().div_ceil(PAGE_LEAVES as u64);
-    for page in pages {
-        let root = after.bridge.message_page_root(page).filter(|_| page < page_count);
-        changes.push(PAGES.change(page.to_be_bytes(), root.as_ref())?);
-    }
-    for (position, balance) in before.bridge.changed_balances(&after.bridge) {
-        changes.push(BALANCES.change((position as u64).to_be_bytes(), balance)?);
-    }
     for number in before.history.len()..after.history.len() {
         changes.push(HISTORY.change(number.to_be_bytes(), after.history.get(number).as_ref())?);
+        pages.insert(page(number));
     }
+    push_pages(&mut changes, HISTORY_PAGES, pages, after.history.len(), |page| {
+        after.history.page_root(page)
+    })?;
     Ok(changes)
 }
 
@@ -98,39 +114,94 @@ pub(crate) fn all(state: &SuperblockState) -> Result<Vec<Change>, DatabaseError>
     changes(&SuperblockState::genesis(state.chain_id), state)
 }
 
-/// The state that a database shows, checked by all rules and by its commitment.
-pub(crate) fn read(view: &View<'_>, chain_id: u64) -> Result<SuperblockState, Unreadable> {
-    let summaries = view.entries::<Summary>(STATE)?;
-    let [(_, summary)] = summaries[..] else { return Err(InvalidState::Incomplete { map: STATE.0 }.into()) };
-    if u64::from(summary.number) != view.height() {
-        return Err(InvalidState::OtherNumber { expected: view.height(), found: summary.number }.into());
-    }
-    let heads = view.entries::<EnvironmentHead>(HEADS)?.into_iter().map(|(key, head)| {
-        let id = <[u8; 2]>::try_from(key).map_err(|_| InvalidState::Incomplete { map: HEADS.0 })?;
-        Ok((EnvironmentId(u16::from_be_bytes(id)), head))
-    });
-    let environments = heads.collect::<Result<EnvironmentHeads, InvalidState>>()?;
-    let tree = |error| InvalidState::Tree(Box::new(error));
-    let records: Vec<(Digest, Record)> = list(view, MESSAGES)?;
-    let pages: Vec<Digest> = list(view, PAGES)?;
-    let balances: Vec<(BalanceKey, Amount)> = list(view, BALANCES)?;
-    let bridge = BridgeState::from_pages(records, &pages, balances).map_err(tree)?;
-    let history = list::<Digest>(view, HISTORY)?.try_into().map_err(tree)?;
-    let Summary { commitment, number, l1 } = summary;
-    let state = SuperblockState { chain_id, number, environments, l1, bridge, history };
-    check(&state)?;
-    let found = state.commitment();
-    if found == commitment {
-        Ok(state)
-    } else {
-        Err(InvalidState::Commitment { expected: commitment, found }.into())
-    }
+/// The page of the leaf at `index`.
+const fn page(index: u64) -> u64 {
+    index / PAGE_LEAVES as u64
 }
 
-/// The values of a map whose keys are the numbers from 0 on.
-fn list<T: DeserializeOwned>(view: &View<'_>, map: Map) -> Result<Vec<T>, Unreadable> {
-    let values = (0_u64..).zip(view.entries(map)?).map(|(index, (key, value))| {
-        if key == index.to_be_bytes() { Ok(value) } else { Err(InvalidState::Incomplete { map: map.0 }) }
-    });
-    Ok(values.collect::<Result<_, _>>()?)
+/// Adds the roots of these pages of a tree whose leaves have the indices below `count`.
+fn push_pages(
+    changes: &mut Vec<Change>,
+    map: Map,
+    pages: BTreeSet<u64>,
+    count: u64,
+    root: impl Fn(u64) -> Option<Digest>,
+) -> Result<(), DatabaseError> {
+    for page in pages {
+        let root = root(page).filter(|_| page < count.div_ceil(PAGE_LEAVES as u64));
+        changes.push(map.change(page.to_be_bytes(), root.as_ref())?);
+    }
+    Ok(())
+}
+
+/// Adds messages, the pages they are in, and how they are found.
+fn push_messages(
+    changes: &mut Vec<Change>,
+    before: &SuperblockState,
+    after: &SuperblockState,
+) -> Result<(), DatabaseError> {
+    let mut pages = BTreeSet::new();
+    for (index, record) in before.bridge.changed_records(&after.bridge) {
+        let index = index as u64;
+        pages.insert(page(index));
+        let hashed = record.map(|record| (record.message.hash(), record));
+        changes.push(MESSAGES.change(index.to_be_bytes(), hashed.as_ref())?);
+        let mut earlier = before.bridge.record(index);
+        let is_other =
+            |earlier: &Record| hashed.as_ref().is_none_or(|(_, record)| record.message != earlier.message);
+        if let Some(gone) = earlier.take_if(|earlier| is_other(earlier)) {
+            push_index(changes, index, gone.message.hash(), [Some(&gone), None])?;
+        }
+        if let Some((hash, record)) = &hashed {
+            push_index(changes, index, *hash, [earlier.as_ref(), Some(record)])?;
+        }
+    }
+    let count = after.bridge.message_count();
+    push_pages(changes, MESSAGE_PAGES, pages, count, |page| after.bridge.message_page_root(page))
+}
+
+/// Adds how a message is found, from its record before and after.
+fn push_index(
+    changes: &mut Vec<Change>,
+    index: u64,
+    hash: Digest,
+    records: [Option<&Record>; 2],
+) -> Result<(), DatabaseError> {
+    let number = index.to_be_bytes();
+    let [was_in_flight, is_in_flight] = records.map(|record| record.map(|record| record.consumed.is_none()));
+    if was_in_flight != is_in_flight {
+        changes.push(HASHES.change([&hash.to_bytes()[..], &number].concat(), is_in_flight.as_ref())?);
+    }
+    let [was_listed, is_listed] =
+        [was_in_flight, is_in_flight].map(|is_in_flight| is_in_flight == Some(true));
+    let [before, after] = records;
+    if let Some(Record { message, .. }) = after.or(before).filter(|_| was_listed != is_listed) {
+        for environment in [message.source, message.destination] {
+            let key = [&environment.0.to_be_bytes()[..], &number].concat();
+            changes.push(IN_FLIGHT.change(key, is_listed.then_some(()).as_ref())?);
+        }
+    }
+    Ok(())
+}
+
+/// Adds what the messages in flight move.
+fn push_amounts(
+    changes: &mut Vec<Change>,
+    before: &SuperblockState,
+    after: &SuperblockState,
+) -> Result<(), DatabaseError> {
+    let amounts = |state: &SuperblockState| state.bridge.in_flight_amounts().collect::<Vec<_>>();
+    let (before, after) = (amounts(before), amounts(after));
+    let find = |amounts: &[(AssetId, u128)], asset| {
+        let place = amounts.binary_search_by_key(&asset, |&(asset, _)| asset).ok()?;
+        amounts.get(place).map(|&(_, amount)| amount)
+    };
+    let assets: BTreeSet<_> = before.iter().chain(&after).map(|&(asset, _)| asset).collect();
+    for asset in assets {
+        let amount = find(&after, asset);
+        if amount != find(&before, asset) {
+            changes.push(AMOUNTS.change(asset.packed().to_be_bytes(), amount.as_ref())?);
+        }
+    }
+    Ok(())
 }

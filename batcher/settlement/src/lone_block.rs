@@ -84,7 +84,7 @@ pub(crate) fn superblock_of_call(
         let record = state.bridge.record(index.into()).ok_or(CallError::NoMessage(index))?;
         let is_claim = record.message.destination == EnvironmentId::L1;
         let consumption = if is_claim { Consumption::Claim } else { Consumption::Refund };
-        Ok((record.message.clone(), consumption))
+        Ok((record.message, consumption))
     };
     let consumed: Vec<_> = indices.iter().map(consume).collect::<Result<_, CallError>>()?;
     let number = settlement.number;

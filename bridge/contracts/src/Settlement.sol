@@ -107,6 +107,7 @@ contract Settlement is ISettlement, DepositQueue, PayoutBook, RegistrySchedule {
         bytes32 bodyChain = registryTree.bodyChainOf(blockDigest, indices);
         if (statement.bodyChain != bodyChain) revert WrongBodyChain(statement.bodyChain, bodyChain);
         _settle(current, outerDigest, statement, payouts, proof);
+        emit MessagesConsumed(statement.number, indices);
     }
 
     /// @dev Whether the superblock is settled already: then whoever comes second has what they wanted.

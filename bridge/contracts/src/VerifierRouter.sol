@@ -54,7 +54,9 @@ contract VerifierRouter is IVerifierRouter, AccessManaged {
 
     /// @inheritdoc IVerifierRouter
     function suspend(bytes32 outerDigest, uint32 duration) external restricted {
-        if (duration > LONGEST_SUSPENSION) revert SuspensionTooLong(duration, LONGEST_SUSPENSION);
+        if (duration == 0 || duration > LONGEST_SUSPENSION) {
+            revert SuspensionOutOfRange(duration, LONGEST_SUSPENSION);
+        }
         if (_listings[outerDigest].length == 0) revert UnknownCircuit(outerDigest);
         uint64 last = _suspendedUntil[outerDigest];
         if (block.timestamp < last) revert SuspendedCircuit(outerDigest, last);

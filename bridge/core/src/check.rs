@@ -59,7 +59,7 @@ impl BridgeState {
             let previous = index.checked_sub(1).and_then(|previous| self.record(previous as u64));
             let first = previous.map_or(1, |previous| previous.emitted.superblock);
             let record = record.ok_or(InvalidBridge::Missing { index })?;
-            check_record(index, record, chain_id, first..=number)?;
+            check_record(index, &record, chain_id, first..=number)?;
         }
         if self.is_balanced() { Ok(()) } else { Err(InvalidBridge::Unbalanced) }
     }

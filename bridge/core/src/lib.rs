@@ -15,6 +15,7 @@ pub mod rules;
 mod shared_list;
 pub mod state;
 pub mod step;
+pub mod stored;
 
 #[cfg(test)]
 mod tests;
@@ -31,3 +32,4 @@ pub use message::{Consumption, MESSAGES_DEPTH, Message};
 pub use rules::Action;
 pub use state::{BridgeState, Record};
 pub use step::{Chunk, Crossing};
+pub use stored::{MessageIndex, StoredMessages};

@@ -1,14 +1,15 @@
 //! What the bridge knows: every message ever emitted, and the balances.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use circuits_core::{
     Digest, F,
     amount::Amount,
     shared::SharedMap,
+    stored::ReadFailure,
     trees::{AppendTree, KeyedTree, Path, TreeError},
 };
-use circuits_protocol::statement::SuperblockRoots;
+use circuits_protocol::{registry::EnvironmentId, statement::SuperblockRoots};
 use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ use crate::{
     balance::{BALANCES_DEPTH, BalanceKey, balance_value, unused_balance_value},
     message::{Consumption, MESSAGES_DEPTH, Message, tombstone},
     shared_list::SharedList,
+    stored::{Index, StoredMessages},
 };
 
 /// Leaves of the tree of balances that are no balance.
@@ -43,17 +45,23 @@ pub struct Record {
 }
 
 /// The state of the bridge: what two of the superblock's roots commit to. Copies share what they have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// What a state reads where somebody needs it ([`Self::from_stored`]) it may fail to read: see [`Self::check_reads`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "BridgeData", into = "BridgeData")]
 pub struct BridgeState {
     /// By index.
     records: SharedList<Record>,
     messages: AppendTree,
-    /// The indices of the messages that are not consumed.
-    in_flight: SharedMap<u64, ()>,
+    /// Finds the messages that are stored.
+    index: Index,
+    /// Whether a message is in flight, by index, where that is not stored. A message that is in neither is not.
+    in_flight: SharedMap<u64, bool>,
+    /// How many messages are in flight.
+    in_flight_count: u64,
     /// What they move together, of each asset.
     in_flight_amounts: SharedMap<AssetId, u128>,
-    /// By the hash of every message ever emitted, the indices of those that are not consumed. There can be several: a
+    /// By the hash of every message, the indices of those that are not consumed, where that is not stored. There can be several: a
     /// dishonest kernel can emit one message twice.
     pending: SharedMap<Digest, BTreeSet<u64>>,
     /// In the order in which they were added.
@@ -75,7 +83,7 @@ struct BridgeData {
 
 impl From<BridgeState> for BridgeData {
     fn from(state: BridgeState) -> Self {
-        Self { messages: state.records().cloned().collect(), balances: state.balances().collect() }
+        Self { messages: state.records().collect(), balances: state.balances().collect() }
     }
 }
 
@@ -105,7 +113,9 @@ impl Default for BridgeState {
         Self {
             records: SharedList::default(),
             messages: AppendTree::new(MESSAGES_DEPTH),
+            index: Index::default(),
             in_flight: SharedMap::new(),
+            in_flight_count: 0,
             in_flight_amounts: SharedMap::new(),
             pending: SharedMap::new(),
             balances: SharedList::default(),
@@ -126,48 +136,20 @@ impl BridgeState {
         records: impl IntoIterator<Item = Record>,
         balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
     ) -> Result<Self, TreeError> {
-        let hashed = records.into_iter().map(|record| (record.message.hash(), record));
-        let tree = |leaves: &[Digest]| {
-            let mut tree = AppendTree::new(MESSAGES_DEPTH);
-            append_all(&mut tree, leaves)?;
-            Ok(tree)
-        };
-        Self::from_hashed(hashed, tree, balances)
-    }
-
-    /// [`Self::from_records`], from the hash of each message and the roots of the pages of their tree
-    /// ([`Self::message_page_root`]). Neither is computed: wrong ones give a state whose paths do not verify.
-    ///
-    /// # Errors
-    /// As [`Self::from_records`], and [`TreeError::Pages`] if there is not one root for each page.
-    pub fn from_pages(
-        records: impl IntoIterator<Item = (Digest, Record)>,
-        pages: &[Digest],
-        balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
-    ) -> Result<Self, TreeError> {
-        let tree = |leaves: &[Digest]| AppendTree::from_pages(MESSAGES_DEPTH, leaves, pages);
-        Self::from_hashed(records, tree, balances)
-    }
-
-    fn from_hashed(
-        hashed: impl IntoIterator<Item = (Digest, Record)>,
-        tree: impl FnOnce(&[Digest]) -> Result<AppendTree, TreeError>,
-        balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
-    ) -> Result<Self, TreeError> {
-        let mut records = SharedList::default();
+        let mut state = Self::default().with_balances(balances)?;
         let (mut leaves, mut in_flight, mut known) = (vec![], vec![], vec![]);
-        let mut in_flight_amounts = SharedMap::new();
-        for (index, (hash, record)) in (0..).zip(hashed) {
+        for (index, record) in (0..).zip(records) {
+            let hash = record.message.hash();
             let is_in_flight = record.consumed.is_none();
             if is_in_flight {
-                in_flight.push((index, ()));
+                in_flight.push((index, true));
                 let asset = record.message.asset;
-                let sum = in_flight_amounts.get(&asset).copied().unwrap_or(0);
-                in_flight_amounts.insert(asset, sum + u128::from(record.message.amount.get()));
+                let sum = state.in_flight_amounts.get(&asset).copied().unwrap_or(0);
+                state.in_flight_amounts.insert(asset, sum + u128::from(record.message.amount.get()));
             }
-            leaves.push(if is_in_flight { hash } else { tombstone() });
+            leaves.push(record.leaf(hash));
             known.push((hash, index, is_in_flight));
-            records.push(record);
+            state.records.push(record);
         }
         known.sort_unstable();
         let same_hash = known.chunk_by(|one, other| one.0 == other.0);
@@ -175,6 +157,38 @@ impl BridgeState {
             let indices = messages.iter().filter(|message| message.2).map(|message| message.1);
             (messages[0].0, indices.collect())
         });
+        state.pending = pending.collect();
+        state.in_flight_count = in_flight.len() as u64;
+        state.in_flight = in_flight.into_iter().collect();
+        append_all(&mut state.messages, &leaves)?;
+        Ok(state)
+    }
+
+    /// The state with messages that are stored, and these balances, in the order in which they were first used. A message is read
+    /// when it is needed, with the page of the tree that it is in.
+    ///
+    /// # Errors
+    /// As [`Self::from_records`], and [`TreeError::Pages`] if there is not one root for each page.
+    pub fn from_stored(
+        messages: StoredMessages,
+        balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
+    ) -> Result<Self, TreeError> {
+        let StoredMessages { records, leaves, pages, in_flight, in_flight_amounts, index } = messages;
+        Ok(Self {
+            index: Index::new(index, records.reads().clone()),
+            messages: AppendTree::from_stored(MESSAGES_DEPTH, &Arc::new(leaves), &pages)?,
+            records: Arc::new(records).into(),
+            in_flight_count: in_flight,
+            in_flight_amounts: in_flight_amounts.into_iter().collect(),
+            ..Self::default().with_balances(balances)?
+        })
+    }
+
+    /// The state with these balances, in the order in which they were first used, instead of those that it has.
+    fn with_balances(
+        self,
+        balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
+    ) -> Result<Self, TreeError> {
         let (mut list, mut positions, mut entries) = (SharedList::default(), vec![], vec![]);
         for (key, amount) in balances {
             entries.push((key.digest(), balance_value(amount)));
@@ -182,16 +196,21 @@ impl BridgeState {
             list.push((key, amount));
         }
         Ok(Self {
-            records,
-            messages: tree(&leaves)?,
-            in_flight: in_flight.into_iter().collect(),
-            in_flight_amounts,
-            pending: pending.collect(),
             used: list.len(),
             balances: list,
             positions: positions.into_iter().collect(),
             balance_tree: KeyedTree::from_entries(BALANCES_DEPTH, entries)?,
+            ..self
         })
+    }
+
+    /// Checks that everything that was needed of this state so far could be read. Of a state that is not stored, nothing has to be.
+    /// Whoever is about to use what follows from the state checks this first: what cannot be read is taken for absent.
+    ///
+    /// # Errors
+    /// The first [`ReadFailure`].
+    pub fn check_reads(&self) -> Result<(), ReadFailure> {
+        self.index.reads().check()
     }
 
     /// The root of the page of the tree of messages with the [`PAGE_LEAVES`](circuits_core::trees::PAGE_LEAVES) messages from
@@ -204,25 +223,25 @@ impl BridgeState {
     /// The indices of the messages in which `after` differs from this state, ascending, with what is there after; `None` where
     /// nothing is.
     #[must_use]
-    pub fn changed_records<'s>(&'s self, after: &'s Self) -> Vec<(usize, Option<&'s Record>)> {
+    pub fn changed_records(&self, after: &Self) -> Vec<(usize, Option<Record>)> {
         self.records.differences(&after.records)
     }
 
     /// The positions in [`Self::balances`] at which `after` differs from this state, ascending, with what is there after; `None`
     /// where nothing is.
     #[must_use]
-    pub fn changed_balances<'s>(&'s self, after: &'s Self) -> Vec<(usize, Option<&'s (BalanceKey, Amount)>)> {
+    pub fn changed_balances(&self, after: &Self) -> Vec<(usize, Option<(BalanceKey, Amount)>)> {
         self.balances.differences(&after.balances)
     }
 
     /// Every message that entered the tree, by index.
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
+    pub fn records(&self) -> impl Iterator<Item = Record> {
         self.records.iter()
     }
 
     /// The message at an index, if one entered the tree there.
     #[must_use]
-    pub fn record(&self, index: u64) -> Option<&Record> {
+    pub fn record(&self, index: u64) -> Option<Record> {
         self.records.get(usize::try_from(index).ok()?)
     }
 
@@ -263,7 +282,7 @@ impl BridgeState {
 
     /// The balances, in the order in which they were first used.
     pub fn balances(&self) -> impl Iterator<Item = (BalanceKey, Amount)> {
-        self.balances.iter().copied()
+        self.balances.iter()
     }
 
     /// Leaves of the tree of balances, its sentinel included.
@@ -284,13 +303,13 @@ impl BridgeState {
 
     /// The balance that must be moved before any other that was not moved yet.
     pub(crate) fn next_unused(&self) -> Option<BalanceKey> {
-        self.balances.get(self.used).map(|&(key, _)| key)
+        self.balances.get(self.used).map(|(key, _)| key)
     }
 
     /// The position of a balance in the order of all, and its amount.
     fn position(&self, key: BalanceKey) -> Option<(usize, Amount)> {
         let &position = self.positions.get(&key)?;
-        self.balances.get(position).map(|&(_, amount)| (position, amount))
+        self.balances.get(position).map(|(_, amount)| (position, amount))
     }
 
     /// Whether there is such a balance.
@@ -302,28 +321,67 @@ impl BridgeState {
     /// The index of the first message with this hash that is not consumed.
     #[must_use]
     pub fn pending(&self, hash: &Digest) -> Option<u64> {
-        self.pending.get(hash)?.first().copied()
+        self.indices(hash)?.first().copied()
     }
 
     /// Whether the message at `index` has this hash and is not consumed.
     pub(crate) fn is_pending_at(&self, hash: &Digest, index: u64) -> bool {
-        self.pending.get(hash).is_some_and(|indices| indices.contains(&index))
+        self.indices(hash).is_some_and(|indices| indices.contains(&index))
     }
 
     /// How many messages with this hash are not consumed.
     pub(crate) fn pending_count(&self, hash: &Digest) -> usize {
-        self.pending.get(hash).map_or(0, BTreeSet::len)
+        self.indices(hash).map_or(0, |indices| indices.len())
     }
 
     /// Whether a message with this hash was ever emitted, consumed or not.
     #[must_use]
     pub fn knows(&self, hash: &Digest) -> bool {
-        self.pending.contains_key(hash)
+        self.indices(hash).is_some()
     }
 
-    /// Messages that are neither claimed nor refunded.
-    pub fn in_flight(&self) -> impl Iterator<Item = &Record> {
-        self.in_flight.iter().filter_map(|(&index, ())| self.record(index))
+    /// The indices of the messages with this hash that are not consumed, if one was ever emitted.
+    fn indices(&self, hash: &Digest) -> Option<BTreeSet<u64>> {
+        if let Some(indices) = self.pending.get(hash) {
+            return Some(indices.clone());
+        }
+        let stored = self.index.with_hash(hash);
+        let pending = || stored.iter().filter(|(_, is_in_flight)| *is_in_flight).map(|(index, _)| *index);
+        (!stored.is_empty()).then(|| pending().collect())
+    }
+
+    /// Messages that are neither claimed nor refunded, by index.
+    pub fn in_flight(&self) -> impl Iterator<Item = Record> {
+        self.in_flight_among(None)
+    }
+
+    /// The messages of [`Self::in_flight`] that are from or to an environment. No others are read.
+    pub fn in_flight_of(&self, environment: EnvironmentId) -> impl Iterator<Item = Record> {
+        self.in_flight_among(Some(environment))
+    }
+
+    fn in_flight_among(&self, environment: Option<EnvironmentId>) -> impl Iterator<Item = Record> {
+        let mut indices: BTreeSet<u64> = self.index.in_flight(environment).into_iter().collect();
+        for (&index, is_in_flight) in self.in_flight.iter() {
+            if *is_in_flight {
+                indices.insert(index)
+            } else {
+                indices.remove(&index)
+            };
+        }
+        let records = indices.into_iter().filter_map(|index| self.record(index));
+        records.filter(move |record| environment.is_none_or(|environment| record.concerns(environment)))
+    }
+
+    /// How many messages are neither claimed nor refunded.
+    #[must_use]
+    pub const fn in_flight_count(&self) -> u64 {
+        self.in_flight_count
+    }
+
+    /// What the messages in flight move together, of each asset.
+    pub fn in_flight_amounts(&self) -> impl Iterator<Item = (AssetId, u128)> {
+        self.in_flight_amounts.iter().map(|(&asset, &amount)| (asset, amount))
     }
 
     /// Whether for every asset what is outstanding equals what was let in elsewhere and what is in flight.
@@ -352,20 +410,22 @@ impl BridgeState {
 
     /// Notes whether the message at `index` is in flight. Its hash is known from now on.
     fn note(&mut self, index: u64, message: &Message, hash: Digest, is_in_flight: bool) {
-        let mut indices = self.pending.get(&hash).cloned().unwrap_or_default();
+        let mut indices = self.indices(&hash).unwrap_or_default();
+        let was_in_flight = if is_in_flight { !indices.insert(index) } else { indices.remove(&index) };
+        self.pending.insert(hash, indices);
+        if is_in_flight == was_in_flight {
+            return;
+        }
         let sum = self.in_flight_amounts.get(&message.asset).copied().unwrap_or(0);
         let amount = u128::from(message.amount.get());
-        if is_in_flight && self.in_flight.insert(index, ()).is_none() {
-            indices.insert(index);
-            self.in_flight_amounts.insert(message.asset, sum + amount);
-        } else if !is_in_flight && self.in_flight.remove(&index).is_some() {
-            indices.remove(&index);
-            match sum.saturating_sub(amount) {
-                0 => drop(self.in_flight_amounts.remove(&message.asset)),
-                rest => drop(self.in_flight_amounts.insert(message.asset, rest)),
-            }
+        let rest = if is_in_flight { sum.saturating_add(amount) } else { sum.saturating_sub(amount) };
+        match rest {
+            0 => drop(self.in_flight_amounts.remove(&message.asset)),
+            rest => drop(self.in_flight_amounts.insert(message.asset, rest)),
         }
-        self.pending.insert(hash, indices);
+        let count = self.in_flight_count;
+        self.in_flight_count = if is_in_flight { count + 1 } else { count.saturating_sub(1) };
+        self.in_flight.insert(index, is_in_flight);
     }
 
     /// Turns a pending message's leaf into a tombstone.
@@ -382,7 +442,7 @@ impl BridgeState {
 
     /// Records what became of the message at `index`, and returns its hash if there is one.
     fn set_consumed(&mut self, index: u64, consumed: Option<(Consumption, Location)>) -> Option<Digest> {
-        let record = Record { consumed, ..self.record(index)?.clone() };
+        let record = Record { consumed, ..self.record(index)? };
         let hash = record.message.hash();
         self.note(index, &record.message, hash, consumed.is_none());
         self.records.set(index as usize, record);
@@ -437,6 +497,17 @@ impl BridgeState {
         Ok(())
     }
 }
+
+/// Two states are equal if they have the same messages and balances. Everything else follows.
+impl PartialEq for BridgeState {
+    fn eq(&self, other: &Self) -> bool {
+        let trees =
+            |state: &Self| (state.messages_root(), state.message_count(), state.balances_root(), state.used);
+        trees(self) == trees(other) && self.records == other.records && self.balances == other.balances
+    }
+}
+
+impl Eq for BridgeState {}
 
 /// Appends leaves to an empty tree, in subtrees as large as possible, so that each node is hashed once.
 ///

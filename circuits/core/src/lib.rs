@@ -15,6 +15,7 @@ pub mod recursion;
 pub mod secret;
 pub mod security;
 pub mod shared;
+pub mod stored;
 pub mod trees;
 
 pub use circuit::{AnyCompiled, CircuitError, Compiled, Definition};

@@ -16,7 +16,7 @@
 //! Cost: a copy takes constant time, a look-up or change logarithmic time, for n entries at most `1.44 log2(n + 2)` nodes:
 //! the heights of two siblings differ by at most 1.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{cmp::Ordering, fmt, iter, sync::Arc};
 
 /// An ordered map whose copies share what they have in common; see the module's drawing.
 #[derive(Clone)]
@@ -131,6 +131,85 @@ impl<K: Ord, V> SharedMap<K, V> {
             }
         }
         found
+    }
+}
+
+impl<K: Ord, V: PartialEq> SharedMap<K, V> {
+    /// The entries of `after` that are other ones here, and the keys that it has no more (`None`), in increasing order of keys.
+    /// What both share is skipped, so that this costs what changed, not what exists.
+    pub fn changed_entries<'m>(&'m self, after: &'m Self) -> impl Iterator<Item = (&'m K, Option<&'m V>)> {
+        let (mut before, mut after) = (Rest::new(&self.root), Rest::new(&after.root));
+        iter::from_fn(move || {
+            loop {
+                match (before.0.last().copied(), after.0.last().copied()) {
+                    (None, None) => return None,
+                    (Some(Ahead::Tree(one)), Some(Ahead::Tree(other))) if Arc::ptr_eq(one, other) => {
+                        before.0.pop();
+                        after.0.pop();
+                    }
+                    // The higher one first, so that what both share comes up on both sides at once.
+                    (Some(Ahead::Tree(one)), Some(Ahead::Tree(other))) if one.height < other.height => {
+                        after.open(other);
+                    }
+                    (Some(Ahead::Tree(one)), _) => before.open(one),
+                    (_, Some(Ahead::Tree(other))) => after.open(other),
+                    (Some(Ahead::Entry(one)), Some(Ahead::Entry(other))) if one.key == other.key => {
+                        before.0.pop();
+                        after.0.pop();
+                        if one.value != other.value {
+                            return Some((&other.key, Some(&other.value)));
+                        }
+                    }
+                    (Some(Ahead::Entry(one)), other) => match other {
+                        Some(Ahead::Entry(other)) if other.key < one.key => {
+                            after.0.pop();
+                            return Some((&other.key, Some(&other.value)));
+                        }
+                        _ => {
+                            before.0.pop();
+                            return Some((&one.key, None));
+                        }
+                    },
+                    (None, Some(Ahead::Entry(other))) => {
+                        after.0.pop();
+                        return Some((&other.key, Some(&other.value)));
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// What a walk in the order of keys has not passed yet, the next one last.
+struct Rest<'m, K, V>(Vec<Ahead<'m, K, V>>);
+
+/// A part of what is ahead of a walk.
+enum Ahead<'m, K, V> {
+    Tree(&'m Arc<Node<K, V>>),
+    /// A node without its subtrees.
+    Entry(&'m Node<K, V>),
+}
+
+impl<K, V> Clone for Ahead<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Ahead<'_, K, V> {}
+
+impl<'m, K, V> Rest<'m, K, V> {
+    fn new(root: &'m Link<K, V>) -> Self {
+        Self(root.iter().map(Ahead::Tree).collect())
+    }
+
+    /// Replaces the tree that is next by its parts.
+    fn open(&mut self, tree: &'m Arc<Node<K, V>>) {
+        self.0.pop();
+        let [left, right] = &tree.children;
+        self.0.extend(right.iter().map(Ahead::Tree));
+        self.0.push(Ahead::Entry(tree));
+        self.0.extend(left.iter().map(Ahead::Tree));
     }
 }
 
@@ -357,6 +436,16 @@ mod tests {
                 check(&map);
             }
             copies.push((map, expected));
+            // Neighbours and others, in both directions.
+            for ((before, was), (after, is)) in
+                [1, 23].into_iter().flat_map(|step| copies.iter().zip(copies.iter().skip(step))).flat_map(|(a, b)| [(a, b), (b, a)])
+            {
+                let gone = was.keys().filter(|key| !is.contains_key(key)).map(|key| (key, None));
+                let mut expected: BTreeMap<_, _> = gone.collect();
+                let new = is.iter().filter(|(key, value)| was.get(key) != Some(value));
+                expected.extend(new.map(|(key, value)| (key, Some(value))));
+                prop_assert!(before.changed_entries(after).eq(expected));
+            }
             for (map, expected) in copies {
                 prop_assert!(map.iter().eq(expected.iter()));
                 prop_assert_eq!(map.is_empty(), expected.is_empty());
@@ -369,6 +458,30 @@ mod tests {
                 prop_assert!(of_two.iter().all(|(_, &value)| value == 0) && of_two.len() == map.len());
             }
         }
+    }
+
+    /// A value that counts how often it is compared.
+    #[derive(Clone)]
+    struct Counted(std::rc::Rc<std::cell::Cell<u32>>);
+
+    impl PartialEq for Counted {
+        fn eq(&self, _: &Self) -> bool {
+            self.0.set(self.0.get() + 1);
+            true
+        }
+    }
+
+    #[test]
+    fn finding_what_changed_passes_what_is_shared() {
+        let compared: std::rc::Rc<std::cell::Cell<u32>> = std::rc::Rc::default();
+        let map: SharedMap<_, _> = (0..10_000).map(|key| (2 * key, Counted(compared.clone()))).collect();
+        let mut changed = map.clone();
+        for key in (1..200).step_by(2) {
+            changed.insert(100 * key + 1, Counted(compared.clone()));
+            changed.remove(&(100 * key));
+        }
+        assert_eq!(map.changed_entries(&changed).count(), 200);
+        assert!(compared.get() < 4_000, "{} of 10,000 entries were compared", compared.get());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use circuits_files::file::TEMPORARY_PREFIX;
@@ -22,7 +23,7 @@ const CACHE_BYTES: usize = 64 << 20;
 /// A database that this process changes, height by height. No other process does until this is dropped, or the process ends,
 /// however it ends; others can read what was committed.
 pub struct Store {
-    database: Database,
+    database: Arc<Database>,
     path: PathBuf,
     chain_id: u64,
 }
@@ -61,7 +62,7 @@ impl Store {
             .map_err(failed("make a file beside it"))?;
         let database = backend::open(&builder(), unfinished.path())
             .map_err(|error| DatabaseError::new(path, "make it", error))?;
-        let store = Self { database, path: path.to_owned(), chain_id };
+        let store = Self { database: Arc::new(database), path: path.to_owned(), chain_id };
         store.change("make it", |transaction| {
             let header = postcard::to_allocvec(&format.header(chain_id)).expect("a header encodes");
             let mut table = transaction
@@ -74,8 +75,10 @@ impl Store {
             store.apply(transaction, changes)?;
             store.set_undo(transaction, height, &[])
         })?;
-        let Self { database, .. } = store;
-        database.close().map_err(|error| DatabaseError::new(path, "close it", error))?;
+        let database = Arc::into_inner(store.database);
+        database
+            .map_or(Ok(()), Database::close)
+            .map_err(|error| DatabaseError::new(path, "close it", error))?;
         durable_step(None, &[]).map_err(failed("rename it"))?;
         unfinished.persist_noclobber(path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => DatabaseError::Exists { path: path.to_owned() },
@@ -101,7 +104,7 @@ impl Store {
         let transaction =
             database.begin_read().map_err(|error| DatabaseError::new(path, "read it", error))?;
         let header = format.check(path, &transaction.open_table(HEADER).map_err(failed)?)?;
-        Ok(Self { database, path: path.to_owned(), chain_id: header.chain_id })
+        Ok(Self { database: Arc::new(database), path: path.to_owned(), chain_id: header.chain_id })
     }
 
     /// The chain of the states.
@@ -114,7 +117,7 @@ impl Store {
     ///
     /// # Errors
     /// [`DatabaseError`]
-    pub fn latest(&self) -> Result<View<'_>, DatabaseError> {
+    pub fn latest(&self) -> Result<View, DatabaseError> {
         View::latest(&self.path, &self.database)
     }
 
@@ -122,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// [`DatabaseError::NotKept`]
-    pub fn at(&self, height: u64) -> Result<View<'_>, DatabaseError> {
+    pub fn at(&self, height: u64) -> Result<View, DatabaseError> {
         self.latest()?.back_to(height)
     }
 

@@ -2,19 +2,20 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    marker::PhantomData,
+    fmt, fs,
+    ops::Bound,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use redb::{
-    BackendError, Database, ReadTransaction, ReadableDatabase, ReadableTable as _, StorageBackend as _,
+    BackendError, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, StorageBackend as _,
     TableDefinition, TableError, backends::InMemoryBackend,
 };
 use serde::de::DeserializeOwned;
 
 use crate::{
-    changes::Map,
+    changes::{Change, Map},
     error::DatabaseError,
     layout::{Before, Format, HEADER, HEIGHTS, heights, undo},
     store::{builder, check_kept, check_length},
@@ -26,15 +27,16 @@ const ATTEMPTS: usize = 20;
 /// A database as it was when it was opened: a copy of the file in memory. Reading it neither changes the file nor keeps others
 /// from changing it.
 pub struct Reader {
-    database: Database,
+    database: Arc<Database>,
     path: PathBuf,
     chain_id: u64,
 }
 
-/// What a database has at one height. Later changes do not show in it.
-pub struct View<'d> {
+/// What a database has at one height. Later changes do not show in it. A view of a [`Store`](crate::Store) keeps the file locked
+/// until it is dropped too; one of a [`Reader`] locks nothing.
+pub struct View {
     /// redb reads nothing more once the database is dropped.
-    database: PhantomData<&'d ()>,
+    _database: Arc<Database>,
     transaction: ReadTransaction,
     path: PathBuf,
     height: u64,
@@ -42,6 +44,15 @@ pub struct View<'d> {
     heights: Vec<u64>,
     /// Entries that were others at the height than they are at the latest one.
     before: BTreeMap<String, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+}
+
+/// One table of a database: the latest entries of a map.
+type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("path", &self.path).field("height", &self.height).finish_non_exhaustive()
+    }
 }
 
 impl Reader {
@@ -84,7 +95,7 @@ impl Reader {
         let table = table.map_err(|error| DatabaseError::new(path, "read the header", error))?;
         let chain_id = format.check(path, &table)?.chain_id;
         drop((table, transaction));
-        Ok(Self { database, path: path.to_owned(), chain_id })
+        Ok(Self { database: Arc::new(database), path: path.to_owned(), chain_id })
     }
 
     /// The chain of the states.
@@ -97,7 +108,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`DatabaseError`]
-    pub fn latest(&self) -> Result<View<'_>, DatabaseError> {
+    pub fn latest(&self) -> Result<View, DatabaseError> {
         View::latest(&self.path, &self.database)
     }
 }
@@ -106,8 +117,8 @@ fn read(path: &Path) -> Result<Vec<u8>, DatabaseError> {
     fs::read(path).map_err(|error| DatabaseError::new(path, "read it", redb::Error::Io(error)))
 }
 
-impl<'d> View<'d> {
-    pub(crate) fn latest(path: &Path, database: &'d impl ReadableDatabase) -> Result<Self, DatabaseError> {
+impl View {
+    pub(crate) fn latest(path: &Path, database: &Arc<Database>) -> Result<Self, DatabaseError> {
         let transaction =
             database.begin_read().map_err(|error| DatabaseError::new(path, "read it", error))?;
         let table = transaction.open_table(HEIGHTS);
@@ -115,7 +126,7 @@ impl<'d> View<'d> {
         let heights = heights(path, &table)?;
         let height = heights.last().copied().unwrap_or(0);
         let (path, before) = (path.to_owned(), BTreeMap::new());
-        Ok(Self { database: PhantomData, transaction, path, height, heights, before })
+        Ok(Self { _database: database.clone(), transaction, path, height, heights, before })
     }
 
     /// What was there at an earlier height, if it is kept.
@@ -152,40 +163,106 @@ impl<'d> View<'d> {
     /// # Errors
     /// [`DatabaseError::Decode`] for a value of another type.
     pub fn entries<T: DeserializeOwned>(&self, map: Map) -> Result<Vec<(Vec<u8>, T)>, DatabaseError> {
-        let failed = |error| DatabaseError::new(&self.path, "read a map", error);
-        let decode = |value: &[u8]| {
-            let failed = |source| DatabaseError::Decode { path: self.path.clone(), map, source };
-            Map::decode(value).map_err(failed)
-        };
-        let nothing = BTreeMap::new();
-        let mut before = self.before.get(map.0).unwrap_or(&nothing).iter().peekable();
+        self.range(map, &[], None)
+    }
+
+    /// The entries of a map from the key `first` on, and before `end` if it is given, in the order of their keys, decoded. No others
+    /// are read.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Decode`] for a value of another type.
+    pub fn range<T: DeserializeOwned>(
+        &self,
+        map: Map,
+        first: &[u8],
+        end: Option<&[u8]>,
+    ) -> Result<Vec<(Vec<u8>, T)>, DatabaseError> {
         let mut entries = vec![];
-        let definition: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(map.0);
-        let table = match self.transaction.open_table(definition) {
-            Ok(table) => Some(table),
-            Err(TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(DatabaseError::new(&self.path, "open a map", error)),
-        };
-        let latest = table.as_ref().map(|table| table.iter()).transpose().map_err(failed)?;
+        self.visit(map, first, end, |key, value| {
+            entries.push((key.to_vec(), self.decode(map, value)?));
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// The first map that has other entries than these changes give to an empty database. They change no entry twice.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]
+    pub fn other_than(&self, changes: &[Change]) -> Result<Option<Map>, DatabaseError> {
+        let mut maps: BTreeMap<Map, BTreeMap<&[u8], &[u8]>> = BTreeMap::new();
+        for Change { map, key, value } in changes {
+            let entries = maps.entry(*map).or_default();
+            entries.extend(value.as_ref().map(|value| (key.as_slice(), value.as_slice())));
+        }
+        for (map, entries) in maps {
+            let (mut expected, mut is_same) = (entries.into_iter(), true);
+            self.visit(map, &[], None, |key, value| {
+                is_same &= expected.next() == Some((key, value));
+                Ok(())
+            })?;
+            if !is_same || expected.next().is_some() {
+                return Ok(Some(map));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Shows the entries of [`Self::range`], not decoded.
+    fn visit(
+        &self,
+        map: Map,
+        first: &[u8],
+        end: Option<&[u8]>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), DatabaseError>,
+    ) -> Result<(), DatabaseError> {
+        if end.is_some_and(|end| end <= first) {
+            return Ok(());
+        }
+        let failed = |error| DatabaseError::new(&self.path, "read a map", error);
+        let bounds = (Bound::Included(first), end.map_or(Bound::Unbounded, Bound::Excluded));
+        let earlier = self.before.get(map.0).into_iter();
+        let mut before = earlier.flat_map(|map| map.range::<[u8], _>(bounds)).peekable();
+        let table = self.table(map)?;
+        let latest = table.as_ref().map(|table| table.range::<&[u8]>(bounds)).transpose().map_err(failed)?;
         for entry in latest.into_iter().flatten() {
             let (key, value) = entry.map_err(failed)?;
             let key = key.value();
             while let Some((gone, value)) = before.next_if(|(changed, _)| changed.as_slice() < key) {
-                if let Some(value) = value {
-                    entries.push((gone.clone(), decode(value)?));
-                }
+                value.iter().try_for_each(|value| visit(gone, value))?;
             }
             match before.next_if(|(changed, _)| changed.as_slice() == key) {
-                Some((_, None)) => {}
-                Some((_, Some(earlier))) => entries.push((key.to_vec(), decode(earlier)?)),
-                None => entries.push((key.to_vec(), decode(value.value())?)),
+                Some((_, earlier)) => earlier.iter().try_for_each(|value| visit(key, value))?,
+                None => visit(key, value.value())?,
             }
         }
-        for (gone, value) in before {
-            if let Some(value) = value {
-                entries.push((gone.clone(), decode(value)?));
-            }
+        before.try_for_each(|(gone, value)| value.iter().try_for_each(|value| visit(gone, value)))
+    }
+
+    /// The value of one key of a map, decoded, if there is one.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Decode`] for a value of another type.
+    pub fn get<T: DeserializeOwned>(&self, map: Map, key: &[u8]) -> Result<Option<T>, DatabaseError> {
+        if let Some(earlier) = self.before.get(map.0).and_then(|map| map.get(key)) {
+            return earlier.as_deref().map(|value| self.decode(map, value)).transpose();
         }
-        Ok(entries)
+        let Some(table) = self.table(map)? else { return Ok(None) };
+        let value = table.get(key).map_err(|error| DatabaseError::new(&self.path, "read a map", error))?;
+        value.map(|value| self.decode(map, value.value())).transpose()
+    }
+
+    /// The table of a map, if it was ever written.
+    fn table(&self, map: Map) -> Result<Option<Table>, DatabaseError> {
+        let definition: TableDefinition<'_, &'static [u8], &'static [u8]> = TableDefinition::new(map.0);
+        match self.transaction.open_table(definition) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(DatabaseError::new(&self.path, "open a map", error)),
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(&self, map: Map, value: &[u8]) -> Result<T, DatabaseError> {
+        Map::decode(value).map_err(|source| DatabaseError::Decode { path: self.path.clone(), map, source })
     }
 }

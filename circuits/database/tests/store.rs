@@ -13,12 +13,32 @@ const KEPT: usize = 4;
 
 type Content = BTreeMap<(Map, Vec<u8>), u32>;
 
-fn content(view: &View<'_>) -> Content {
+fn content(view: &View) -> Content {
     let entries = |map: Map| {
         let entries = view.entries::<u32>(map).expect("readable");
         entries.into_iter().map(move |(key, value)| ((map, key), value))
     };
     entries(ONE).chain(entries(TWO)).collect()
+}
+
+/// Checks that a view shows one entry, and those between two keys, as it shows all.
+fn check_parts(view: &View) {
+    let all = content(view);
+    for (map, key) in [ONE, TWO].into_iter().flat_map(|map| (0..13).map(move |key| (map, key))) {
+        let get = view.get::<u32>(map, &[key]).expect("readable");
+        assert_eq!(get, all.get(&(map, vec![key])).copied());
+        for end in [None, Some(&[key][..]), Some(&[key, 0]), Some(&[key + 4])] {
+            let found = view.range::<u32>(map, &[key], end).expect("readable");
+            let is_within = |found: &[u8]| found >= &[key][..] && end.is_none_or(|end| found < end);
+            let expected = all.iter().filter(|((of, found), _)| *of == map && is_within(found));
+            assert!(
+                found
+                    .iter()
+                    .map(|(key, value)| (key, value))
+                    .eq(expected.map(|((_, key), value)| (key, value)))
+            );
+        }
+    }
 }
 
 fn change((map, key, value): (Map, u8, Option<u32>)) -> Change {
@@ -92,6 +112,7 @@ proptest! {
             prop_assert!(view.heights().iter().eq(expected.keys()));
             let reader = Reader::open(&path, FORMAT).expect("readable meanwhile");
             for (&height, expected) in &expected {
+                check_parts(&store.at(height).expect("kept"));
                 prop_assert_eq!(&content(&store.at(height).expect("kept")), expected);
                 prop_assert_eq!(&content(&reader.latest().expect("readable").back_to(height).expect("kept")), expected);
             }

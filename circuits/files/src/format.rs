@@ -53,6 +53,8 @@ pub enum FileKind {
     TaskGraph = 13,
     /// What the prover of a task must know.
     TaskInput = 14,
+    /// A block as its producer publishes it, before it is proved.
+    ProposedBlock = 15,
 }
 
 /// Codes that kinds had in earlier layouts, which nobody reads any more. No kind gets one of them again.
@@ -60,7 +62,7 @@ const FORMER_CODES: [(u16, FileKind); 1] = [(1, FileKind::Registry)];
 
 impl FileKind {
     /// Every kind, ascending by code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BlockBundle,
         Self::TransactionBundle,
         Self::SuperblockBundle,
@@ -74,6 +76,7 @@ impl FileKind {
         Self::Task,
         Self::TaskGraph,
         Self::TaskInput,
+        Self::ProposedBlock,
     ];
 
     fn from_code(code: u16) -> Result<Self, FormatError> {
@@ -102,6 +105,7 @@ impl fmt::Display for FileKind {
             Self::Task => "task",
             Self::TaskGraph => "graph of tasks",
             Self::TaskInput => "input of a task",
+            Self::ProposedBlock => "proposed block",
         })
     }
 }

@@ -9,6 +9,7 @@ use circuits_core::{
 };
 use environments_core::vault::{Holding, VAULT_SLOTS, Vault, VaultError};
 use plonky2::{field::types::Field, iop::target::Target};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::transaction::MAX_ACTIONS;
@@ -39,7 +40,7 @@ circuits_core::layout! {
 /// |---|---|
 /// | [`Self::credit`]: what the owner buys or takes from a pool, and a refund | one is empty |
 /// | [`Self::receive`]: a transfer or a claim | more than [`RESERVED_SLOTS`] are empty |
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balances {
     fee: Holding,
     others: Vault<{ VAULT_SLOTS - 1 }>,
@@ -145,7 +146,7 @@ impl Balances {
 }
 
 /// An account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Commitment to the public key; zero as long as the account has signed nothing.
     pub key: Digest,

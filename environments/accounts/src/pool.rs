@@ -11,6 +11,7 @@ use circuits_core::{
 };
 use environments_core::environment::EnvironmentId;
 use plonky2::{field::types::Field, iop::target::Target};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Domain of pool records, the values of the state's tree.
@@ -43,7 +44,7 @@ circuits_core::layout! {
 }
 
 /// A pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// Its number, in order of creation.
     pub number: u32,

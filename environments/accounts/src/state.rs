@@ -137,6 +137,12 @@ pub struct SealWitness {
     pub leaf: LeafOpening,
 }
 
+// The other fields are those of the genesis at the end of a block.
+environments_core::stored_state!(AccountsState {
+    values: [height, records.pool_count, records.fee_supply],
+    parts: [records.tree, records.accounts, records.pools],
+});
+
 impl DeployedState for AccountsState {
     type Deployment = Deployment;
 

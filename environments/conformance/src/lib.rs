@@ -8,6 +8,7 @@ pub mod lines;
 pub mod messages;
 pub mod proving;
 pub mod secrets;
+pub mod storing;
 
 /// The dishonest prover, with which an adapter's tests attack its kernel.
 pub use circuits_forging as forging;
@@ -132,6 +133,8 @@ macro_rules! conformance {
             body::altered_bodies_are_noticed,
             lines::bad_lines_are_reported_and_the_rest_go_on,
             lines::dynamic_and_typed_producers_agree,
+            storing::stored_producers_go_on_as_they_were,
+            storing::followers_reach_the_states_of_producers,
             $($more)+
             proving::kernels_have_the_required_bits,
             proving::proven_blocks_verify,

@@ -12,8 +12,10 @@ use thiserror::Error;
 use crate::{
     bundle::BlockBundle,
     environment::{Environment, EnvironmentId, ProveError},
+    follower::{BlockFollower, DynFollower},
     graph::BlockGraph,
     producer::{BlockProducer, DeliveryError, ProducerError, Rejected, TransactionId},
+    stored::{Change, StoredError, View},
 };
 
 /// Bytes of the longest line of transactions.
@@ -156,6 +158,27 @@ pub trait DynEnvironment: Send + Sync {
     /// Transactions that are still in no block, each with its own reason; see [`BlockProducer::leftovers`].
     fn leftovers(&self) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)>;
 
+    /// A follower of the environment, at genesis.
+    fn follower(&self) -> Box<dyn DynFollower>;
+
+    /// The body of a proposed block, and what it emits and consumes.
+    ///
+    /// # Errors
+    /// [`ProducerError::NoSuchBlock`]
+    fn published(&self, height: u32) -> Result<(&[u8], &BlockMessages), ProducerError>;
+
+    /// What changed since the last call, for a database; see [`BlockProducer::changes`].
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn changes(&mut self) -> Result<Vec<Change>, StoredError>;
+
+    /// Becomes what a view shows; see [`BlockProducer::restore`].
+    ///
+    /// # Errors
+    /// [`StoredError`]; the producer is then what it was.
+    fn restore(&mut self, cache: &CircuitCache, view: &View) -> Result<(), StoredError>;
+
     /// Drops the proposed blocks from `height` on; see [`BlockProducer::rollback`].
     ///
     /// # Errors
@@ -294,6 +317,23 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
 
     fn leftovers(&self) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)> {
         boxed(Self::leftovers(self))
+    }
+
+    fn follower(&self) -> Box<dyn DynFollower> {
+        Box::new(BlockFollower::<E>::new(self.shared_environment()))
+    }
+
+    fn published(&self, height: u32) -> Result<(&[u8], &BlockMessages), ProducerError> {
+        let block = &self.block(height)?.block;
+        Ok((block.body(), block.messages()))
+    }
+
+    fn changes(&mut self) -> Result<Vec<Change>, StoredError> {
+        Self::changes(self)
+    }
+
+    fn restore(&mut self, cache: &CircuitCache, view: &View) -> Result<(), StoredError> {
+        Self::restore(self, cache, view)
     }
 
     fn rollback(&mut self, height: u32) -> Result<usize, ProducerError> {

@@ -14,6 +14,7 @@ use crate::{
     graph::{BlockGraph, BlockGraphError},
     kernel::AnyKernel,
     pool::{Cell, Room, Terms},
+    stored::StoredState,
 };
 
 pub use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
@@ -119,8 +120,9 @@ pub trait Environment: Send + Sync + Sized + 'static {
     const KIND: &'static str;
 
     /// The native state, height included. Producers keep one for each block that is not confirmed, so its copies should
-    /// share what they have in common ([`SharedMap`](circuits_core::shared::SharedMap), trees).
-    type State: Clone + PartialEq + fmt::Debug + Send + Sync;
+    /// share what they have in common ([`SharedMap`](circuits_core::shared::SharedMap), trees). An adapter names its parts with
+    /// [`stored_state!`](crate::stored_state).
+    type State: StoredState + Clone + PartialEq + fmt::Debug + Send + Sync;
     /// What users submit, as text one JSON object per line.
     type Transaction: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync;
     /// What the kernel's prover needs to know of a block. Made natively, before any proof.

@@ -15,8 +15,9 @@ use circuits_core::{
 };
 use circuits_keys::CircuitCache;
 use circuits_protocol::{registry::Producer, statement::BlockStatement, wrap::Wrapper};
-use circuits_tables::ecdsa::PublicKey;
+use circuits_tables::ecdsa::{PublicKey, Signature};
 use circuits_tasks::circuit::KeyedProof;
+use k256::ecdsa::SigningKey;
 use plonky2::iop::target::Target;
 use serde::Deserialize;
 
@@ -59,8 +60,25 @@ impl ProducerSecret {
     /// is known whose hash is 0.
     #[must_use]
     pub fn producer(self) -> Producer {
-        let signing_key = PublicKey::of_secret(&hash(SIGNING_KEY, &self.expose().0).to_bytes());
+        let signing_key = PublicKey::of_secret(&self.signing_secret());
         Producer { commitment: self.commitment(), signing_key: signing_key.expect("below the group order") }
+    }
+
+    fn signing_secret(self) -> [u8; 32] {
+        hash(SIGNING_KEY, &self.expose().0).to_bytes()
+    }
+
+    /// Signs 32 bytes with the signing key. The same bytes always get the same signature.
+    ///
+    /// # Panics
+    /// As [`Self::producer`]: never.
+    #[must_use]
+    pub fn sign(self, hash: &[u8; 32]) -> Signature {
+        let key = SigningKey::from_slice(&self.signing_secret()).expect("below the group order");
+        // It has the lower `s`.
+        let (signature, _) = key.sign_prehash_recoverable(hash);
+        let (r, s) = signature.split_bytes();
+        Signature { r: r.into(), s: s.into() }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     address::Address,
     dynamic::DynEnvironment,
     environment::EnvironmentId,
+    follower::DynFollower,
     kernel::ProducerSecret,
     walk::{Walk, WalkError},
 };
@@ -82,6 +83,21 @@ pub trait Kind: Send + Sync {
     /// # Errors
     /// [`KindError`].
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn DynEnvironment>, KindError>;
+
+    /// A follower at genesis. It needs no secret: bodies apply whoever made them, and what its environment would make with a
+    /// secret, nobody asks for.
+    ///
+    /// # Errors
+    /// [`KindError`].
+    fn follow(
+        &self,
+        chain_id: u64,
+        id: EnvironmentId,
+        genesis: &str,
+    ) -> Result<Box<dyn DynFollower>, KindError> {
+        let secret = ProducerSecret::new(Digest::ZERO);
+        Ok(self.start(&Start { chain_id, id, secret, genesis, block_limit: None })?.follower())
+    }
 
     /// Shows all circuits, children before parents.
     ///

@@ -6,6 +6,7 @@ pub mod bundle;
 pub mod dynamic;
 pub mod environment;
 pub mod folding;
+pub mod follower;
 pub mod genesis;
 pub mod graph;
 pub mod instance;
@@ -15,6 +16,8 @@ pub mod listing;
 pub mod parts;
 pub mod pool;
 pub mod producer;
+pub mod published;
+pub mod stored;
 pub mod vault;
 pub mod walk;
 

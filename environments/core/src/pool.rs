@@ -28,15 +28,18 @@
 
 mod footprint;
 mod messages;
+mod stored;
 mod transactions;
 
 use std::cmp::Reverse;
 
 use circuits_core::{Digest, amount::Amount};
 use circuits_protocol::registry::EnvironmentId;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::footprint::{Cell, Condition, Draw, Footprint};
+pub(crate) use self::stored::{Codec, Written};
 pub(crate) use self::{footprint::Forecast, messages::Origin, transactions::Candidate};
 use self::{messages::Messages, transactions::Transactions};
 
@@ -217,7 +220,7 @@ pub(crate) struct Outlook<'a, T> {
 }
 
 /// Something that a block could not have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Unable<S> {
     /// Where it waits.
     pub(crate) spot: S,
@@ -226,7 +229,7 @@ pub(crate) struct Unable<S> {
 }
 
 /// Something that left the pool for something else.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Displaced {
     pub(crate) id: TransactionId,
     pub(crate) by: TransactionId,
@@ -248,6 +251,7 @@ pub(crate) struct Pool<T, R> {
     displaced: Vec<Displaced>,
     next_id: TransactionId,
     rollbacks: u64,
+    stored: stored::Progress,
 }
 
 impl<T, R> Pool<T, R> {
@@ -258,6 +262,7 @@ impl<T, R> Pool<T, R> {
             displaced: vec![],
             next_id: 0,
             rollbacks: 0,
+            stored: stored::Progress::default(),
         }
     }
 
@@ -402,6 +407,7 @@ impl<T, R> Pool<T, R> {
 
     /// As [`Self::displaced`], once.
     pub(crate) fn take_displaced(&mut self) -> Vec<Displaced> {
+        self.stored.note_taken();
         std::mem::take(&mut self.displaced)
     }
 }

@@ -9,8 +9,10 @@ use circuits_protocol::statement::BlockStatement;
 use plonky2::field::types::Field;
 
 mod refusal;
+mod stored;
 
-pub use self::refusal::{DeliveryError, ProducerError, Rejected, Rejection};
+use self::refusal::EarlyReason;
+pub use self::refusal::{DeliveryError, NotedReason, ProducerError, Rejected, Rejection};
 pub use crate::pool::{Pending, TransactionId};
 use crate::{
     block::{ProposedBlock, ProvenBlock},
@@ -36,6 +38,8 @@ pub struct ChainedBlock<E: Environment> {
     /// What was refused while the block was filled, and how many of its transactions were tried before each. On top of
     /// another block it may be valid.
     refused: Vec<(usize, Pending<E::Transaction>)>,
+    /// Blocks that the producer proposed before, those that it dropped included.
+    serial: u64,
 }
 
 impl<E: Environment> ChainedBlock<E> {
@@ -97,8 +101,10 @@ pub struct BlockProducer<E: Environment> {
     environment: Arc<E>,
     base: E::State,
     blocks: VecDeque<ChainedBlock<E>>,
-    pool: Pool<E::Transaction, E::Error>,
+    pool: Pool<E::Transaction, EarlyReason<E::Error>>,
     superblock: u32,
+    next_serial: u64,
+    stored: stored::Progress<E::State>,
 }
 
 impl<E: Environment> BlockProducer<E> {
@@ -117,12 +123,18 @@ impl<E: Environment> BlockProducer<E> {
             blocks: VecDeque::new(),
             pool: Pool::new(),
             superblock: 1,
+            next_serial: 0,
+            stored: stored::Progress::default(),
         }
     }
 
     /// The environment.
     pub fn environment(&self) -> &E {
         &self.environment
+    }
+
+    pub(crate) fn shared_environment(&self) -> Arc<E> {
+        self.environment.clone()
     }
 
     /// The state after the last proposed block.
@@ -372,13 +384,15 @@ impl<E: Environment> BlockProducer<E> {
         }
         // By now those before them that are in the block or refused are gone.
         for (spot, reason) in early {
-            self.pool.postpone(spot, reason);
+            self.pool.postpone(spot, EarlyReason::Found(reason));
         }
         for (pending, reason) in self.pool.expire(height) {
-            rejected.push(Rejected { id: pending.id, reason: Rejection::Expired(reason) });
+            rejected.push(Rejected { id: pending.id, reason: reason.expired() });
             refused.push((transactions.len(), pending));
         }
-        self.blocks.push_back(ChainedBlock { block, state, transactions, proven: false, refused });
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        self.blocks.push_back(ChainedBlock { block, state, transactions, proven: false, refused, serial });
         rejected
     }
 

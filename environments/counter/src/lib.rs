@@ -60,6 +60,8 @@ pub struct CounterState {
     pub value: Amount,
 }
 
+environments_core::stored_state!(CounterState { values: [height, value] });
+
 /// A transaction: `{"add": 5}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(crate = "environments_core::deps::serde", deny_unknown_fields)]

@@ -164,6 +164,13 @@ pub struct SealWitness {
     pub past_root_path: Path,
 }
 
+// The other fields are those of the genesis at the end of a block.
+environments_core::stored_state!(NotesState {
+    values: [height],
+    parts: [accounts, nullifiers, notes, past_roots, positions, root_heights, public_accounts],
+    derived: |state| state.sealed_notes = state.notes.clone(),
+});
+
 impl DeployedState for NotesState {
     type Deployment = Deployment;
 

@@ -16,7 +16,7 @@ use environments_accounts::{
 use environments_core::{Environment as _, EnvironmentId, kernel::ProducerSecret, vault::Holding};
 use plonky2::field::types::Field as _;
 
-use super::{RUNS, Run, TRANSACTIONS, weighed};
+use super::{RUNS, Run, TRANSACTIONS, stored};
 use crate::{
     error::BenchError,
     figures::{median, timed},
@@ -36,8 +36,7 @@ pub(super) fn run(size: u32) -> Result<Run, BenchError> {
     let addresses: Vec<_> = senders.chain(others).collect();
     let genesis = genesis(&addresses)?;
     let secret = ProducerSecret::new(Digest::ZERO);
-    let make = || Accounts::new(CHAIN, ENVIRONMENT, secret, &genesis).map_err(BenchError::blocks);
-    let (restart_seconds, (environment, memory_bytes)) = timed(|| weighed(make))?;
+    let environment = Accounts::new(CHAIN, ENVIRONMENT, secret, &genesis).map_err(BenchError::blocks)?;
 
     let transactions = keys.iter().enumerate().map(|(sender, key)| {
         // Receivers are spread over the whole state.
@@ -55,7 +54,7 @@ pub(super) fn run(size: u32) -> Result<Run, BenchError> {
     let transactions: Vec<_> = transactions.into_iter().map(AccountsTransaction::from).collect();
     let offered: Vec<_> = transactions.iter().collect();
     let state = environment.genesis();
-    let mut seconds = vec![];
+    let (mut seconds, mut after) = (vec![], state.clone());
     for _ in 0..RUNS {
         let propose = || environment.propose(&state, &offered).map_err(BenchError::blocks);
         let (taken, proposal) = timed(propose)?;
@@ -66,8 +65,9 @@ pub(super) fn run(size: u32) -> Result<Run, BenchError> {
             )));
         }
         seconds.push(taken);
+        after = proposal.state;
     }
-    Ok(Run { block_seconds: median(&seconds), restart_seconds, memory_bytes, ..Run::default() })
+    stored::run(&environment, &state, &after, median(&seconds))
 }
 
 fn genesis(addresses: &[Address]) -> Result<Genesis, BenchError> {

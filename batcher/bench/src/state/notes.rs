@@ -17,7 +17,7 @@ use environments_notes::{
 };
 use plonky2::field::types::Field as _;
 
-use super::{RUNS, Run, TRANSACTIONS, weighed};
+use super::{RUNS, Run, TRANSACTIONS, stored};
 use crate::{
     error::BenchError,
     figures::{median, timed},
@@ -48,7 +48,7 @@ pub(super) fn run(size: u32) -> Result<Run, BenchError> {
     let notes = Notes::new(CHAIN, ENVIRONMENT, secret, &genesis).map_err(BenchError::blocks)?;
 
     // Messages become notes at the least cost.
-    let grow = || {
+    let grow = || -> Result<_, BenchError> {
         let mut state = notes.genesis();
         let mut made = 0;
         while made < u64::from(size) {
@@ -60,7 +60,7 @@ pub(super) fn run(size: u32) -> Result<Run, BenchError> {
         }
         Ok(state)
     };
-    let (restart_seconds, (state, memory_bytes)) = timed(|| weighed(grow))?;
+    let state = grow()?;
 
     let ids: Vec<_> = genesis.accounts.iter().map(id).collect();
     let record = |number: usize| {
@@ -82,15 +82,17 @@ pub(super) fn run(size: u32) -> Result<Run, BenchError> {
         .chunks(MAX_TRANSACTIONS)
         .map(|records| Body { records: records.to_vec(), ..Body::default() }.encode())
         .collect();
-    let mut seconds = vec![];
+    let (mut seconds, mut after) = (vec![], state.clone());
     for _ in 0..RUNS {
         let apply = || {
             let apply = |state, body: &Vec<u8>| notes.apply_body(&state, body);
             bodies.iter().try_fold(state.clone(), apply).map_err(BenchError::blocks)
         };
-        seconds.push(timed(apply)?.0);
+        let (taken, applied) = timed(apply)?;
+        seconds.push(taken);
+        after = applied;
     }
-    Ok(Run { block_seconds: median(&seconds), restart_seconds, memory_bytes, ..Run::default() })
+    stored::run(&notes, &state, &after, median(&seconds))
 }
 
 fn id(account: &GenesisAccount) -> Digest {

@@ -18,7 +18,6 @@ use circuits_protocol::{
 };
 use environments_core::{BlockHeader, kernel::ProducerSecret};
 use plonky2::field::types::Field as _;
-use tempfile::TempDir;
 
 use super::{RUNS, Run, weighed};
 use crate::{
@@ -41,39 +40,46 @@ const SECRET: ProducerSecret = ProducerSecret::new(Digest::ZERO);
 /// The digest of the key that every block is said to be proved under. No proof is made or verified.
 const KEY: Digest = Digest([F::ONE; 4]);
 
-pub(super) fn run(environments: u32, messages: u32) -> Result<Run, BenchError> {
-    let make = || state(environments, messages);
-    let (state, memory_bytes) = weighed(make)?;
+/// Puts the state into a directory that is not there.
+pub(super) fn make(environments: u32, messages: u32, directory: &Path) -> Result<(), BenchError> {
+    let state = state(environments, messages)?;
+    batcher_job::states::put(directory, &state).map_err(BenchError::blocks)
+}
+
+/// Measures the state that [`make`] put into a directory.
+pub(super) fn run(directory: &Path) -> Result<Run, BenchError> {
+    let disk_bytes = Some(bytes(directory)?);
     let (registry, candidates) = (registry()?, candidates()?);
     let planner = Planner::default();
-    let plan = || -> Result<_, BenchError> {
-        let selection = planner.select(&state, &registry, &candidates, None).map_err(BenchError::blocks)?;
-        Ok(planner.plan(&state, &registry, Digest::ZERO, selection)?)
-    };
-    let (mut seconds, mut next) = (vec![], None);
-    for _ in 0..RUNS {
-        let (taken, plan) = timed(plan)?;
-        if plan.order.len() != candidates.len() {
-            return Err(BenchError::blocks(format!("left out: {:?}", plan.left_out)));
+    // What was read is kept, so that the first superblock is the one of a restart.
+    let measured = || -> Result<_, BenchError> {
+        let (restart_seconds, states) =
+            timed(|| States::open(directory, Some(CHAIN_ID)).map_err(BenchError::blocks))?;
+        let plan = || -> Result<_, BenchError> {
+            let state = states.latest();
+            let selection =
+                planner.select(state, &registry, &candidates, None).map_err(BenchError::blocks)?;
+            Ok(planner.plan(state, &registry, Digest::ZERO, selection)?)
+        };
+        let (mut seconds, mut next) = (vec![], None);
+        for _ in 0..RUNS {
+            let (taken, plan) = timed(plan)?;
+            if plan.order.len() != candidates.len() {
+                return Err(BenchError::blocks(format!("left out: {:?}", plan.left_out)));
+            }
+            seconds.push(taken);
+            next = Some(plan.transition.new_state);
         }
-        seconds.push(taken);
-        next = Some(plan.transition.new_state);
-    }
-    let next = next.ok_or_else(|| BenchError::blocks("no superblock was planned"))?;
-
-    let directory = TempDir::with_prefix("superblock-bench-").map_err(BenchError::blocks)?;
-    let open = |chain_id| States::open(directory.path(), chain_id).map_err(BenchError::blocks);
-    let mut states = open(Some(CHAIN_ID))?;
-    states.advance(state).map_err(BenchError::blocks)?;
-    let before = bytes(directory.path())?;
+        let next = next.ok_or_else(|| BenchError::blocks("no superblock was planned"))?;
+        Ok((restart_seconds, states, seconds, next))
+    };
+    let ((restart_seconds, mut states, seconds, next), memory_bytes) = weighed(measured)?;
     let (write_seconds, ()) = timed(|| states.advance(next).map(drop).map_err(BenchError::blocks))?;
-    drop(states);
-    let (restart_seconds, _) = timed(|| open(None))?;
     Ok(Run {
         block_seconds: median(&seconds),
         write_seconds: Some(write_seconds),
         restart_seconds,
-        disk_bytes: Some(before),
+        disk_bytes,
         memory_bytes,
     })
 }
@@ -202,7 +208,10 @@ mod tests {
 
     #[test]
     fn a_superblock_takes_every_block() {
-        let run = run(FEW, 1000).expect("a run");
+        let directory = tempfile::tempdir().expect("a directory");
+        let directory = directory.path().join("states");
+        make(FEW, 1000, &directory).expect("a state");
+        let run = run(&directory).expect("a run");
         assert!(run.disk_bytes > Some(0) && run.write_seconds.is_some());
     }
 }

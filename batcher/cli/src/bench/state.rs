@@ -1,5 +1,7 @@
 //! `superblock bench state`: runs this program again for each state, because memory is measured by process.
 
+use std::path::PathBuf;
+
 use batcher_bench::{
     BenchError,
     state::{self, Figures, Run, Subject},
@@ -47,6 +49,11 @@ pub(super) struct RunArguments {
     subject: Subject,
     /// How many.
     size: u32,
+    /// Make the state in this directory, or measure the one that is there.
+    directory: PathBuf,
+    /// Make the state and measure nothing.
+    #[arg(long)]
+    make: bool,
 }
 
 fn subject(name: &str) -> Result<Subject, String> {
@@ -59,16 +66,21 @@ fn subject(name: &str) -> Result<Subject, String> {
 
 /// Measures one state in this process.
 pub(super) fn run_once(arguments: &RunArguments) -> Result<Run, BenchError> {
-    state::run_once(arguments.subject, arguments.size)
+    let RunArguments { subject, size, directory, make } = arguments;
+    if *make {
+        return state::make(*subject, *size, directory).map(|()| Run::default());
+    }
+    state::run_once(*subject, *size, directory)
 }
 
 pub(super) fn measure(arguments: &Arguments, progress: &dyn Progress) -> Result<Figures, BenchError> {
     let directory = TempDir::with_prefix("superblock-bench-").map_err(BenchError::state)?;
     let run = |subject: Subject, size: u32| {
-        figures(&mut superblock(
-            directory.path(),
-            &["bench", "state-run", subject.name(), &size.to_string()],
-        )?)
+        let states = directory.path().join(format!("{}-{size}", subject.name()));
+        let (name, size, states) = (subject.name(), size.to_string(), states.to_string_lossy());
+        let arguments = ["bench", "state-run", name, &size, &states];
+        figures::<Run>(superblock(directory.path(), &arguments)?.arg("--make"))?;
+        figures(&mut superblock(directory.path(), &arguments)?)
     };
     let sizes = Subject::ALL.into_iter().flat_map(|subject| {
         let sizes = if subject == Subject::Environments { &arguments.environments } else { &arguments.sizes };
@@ -84,15 +96,16 @@ mod tests {
 
     #[test]
     fn the_processes_that_it_starts_have_arguments_that_are_understood() {
-        let runs =
-            Subject::ALL.map(|subject| vec!["superblock", "bench", "state-run", subject.name(), "1000"]);
+        let runs = Subject::ALL
+            .map(|subject| vec!["superblock", "bench", "state-run", subject.name(), "1000", "states"]);
         let all =
             vec!["superblock", "bench", "state", "--sizes", "10000,1000000", "--environments", "10,60000"];
         for arguments in runs.into_iter().chain([all]) {
             assert!(crate::Arguments::try_parse_from(&arguments).is_ok(), "{arguments:?}");
         }
         assert!(
-            crate::Arguments::try_parse_from(["superblock", "bench", "state-run", "pools", "1"]).is_err()
+            crate::Arguments::try_parse_from(["superblock", "bench", "state-run", "pools", "1", "states"])
+                .is_err()
         );
     }
 }

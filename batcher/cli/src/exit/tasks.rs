@@ -23,6 +23,7 @@ impl HasExitCode for ProveError {
 impl HasExitCode for PlanError {
     fn exit_code(&self) -> ExitCode {
         match self {
+            Self::State(error) => error.exit_code(),
             Self::Transition(_)
             | Self::Damaged { .. }
             | Self::Missing { .. }

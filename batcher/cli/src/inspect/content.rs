@@ -32,7 +32,7 @@ use circuits_tasks::{
     id::TaskId,
     proof::StoredProof,
 };
-use environments_core::BlockBundle;
+use environments_core::{BlockBundle, published::PublishedBlock};
 use environments_kinds::KINDS;
 use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
@@ -47,6 +47,7 @@ use crate::{as_text, registry::Listing};
 pub(super) enum Content {
     Registry(Listing),
     Block(Box<Block>),
+    Proposed(Box<Proposed>),
     Transaction(Box<Transaction>),
     Superblock(Box<Superblock>),
     State(Box<State>),
@@ -77,6 +78,9 @@ pub(super) fn read(
         }
         FileKind::BlockBundle => {
             Content::Block(Box::new(Block::read(bytes, kind_of_body).map_err(malformed)?))
+        }
+        FileKind::ProposedBlock => {
+            Content::Proposed(Box::new(Proposed::read(bytes, kind_of_body).map_err(malformed)?))
         }
         FileKind::TransactionBundle => {
             Content::Transaction(Box::new(Transaction::read(bytes, payload.len()).map_err(malformed)?))
@@ -145,6 +149,32 @@ impl Block {
             body_bytes: bundle.body.len(),
             body: kind_of_body.map(|kind| describe_body(kind, &bundle.body)).transpose()?,
             messages: bundle.messages,
+        })
+    }
+}
+
+/// A block before it is proved.
+#[derive(Serialize)]
+pub(super) struct Proposed {
+    chain_id: u64,
+    statement: BlockFields,
+    id: Digest,
+    body_bytes: usize,
+    messages: BlockMessages,
+    #[serde(flatten)]
+    body: Option<Value>,
+}
+
+impl Proposed {
+    fn read(bytes: &[u8], kind_of_body: Option<&str>) -> Result<Self, Malformed> {
+        let block = PublishedBlock::decode(bytes)?;
+        Ok(Self {
+            chain_id: block.chain_id(),
+            statement: BlockFields::new(block.statement()),
+            id: block.id(),
+            body_bytes: block.body().len(),
+            body: kind_of_body.map(|kind| describe_body(kind, block.body())).transpose()?,
+            messages: block.messages().clone(),
         })
     }
 }
@@ -356,7 +386,7 @@ struct Messages {
 impl Messages {
     fn new(bridge: &BridgeState) -> Self {
         let count = |consumption| {
-            let is = |record: &&Record| record.consumed.is_some_and(|(found, _)| found == consumption);
+            let is = |record: &Record| record.consumed.is_some_and(|(found, _)| found == consumption);
             bridge.records().filter(is).count()
         };
         Self {

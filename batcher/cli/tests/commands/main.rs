@@ -6,6 +6,7 @@ mod anvil;
 mod command_line;
 mod config;
 mod counters;
+mod environments;
 mod following;
 mod hops;
 mod hostile;

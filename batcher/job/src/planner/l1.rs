@@ -13,7 +13,10 @@
 //! A deposit that breaks a rule of the kernel goes back in the same block. Only the bridge's balances can refuse another
 //! one, which L1's own accounts rule out; if they do, it stays in the queue with all after it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+};
 
 use batcher_circuits::{contents::ContentBlock, state::SuperblockState};
 use bridge_core::{BlockMessages, BridgeError, Capacity, Consumption, Ledger, MAX_L1_BLOCK_STEPS, Message};
@@ -178,14 +181,14 @@ impl Schedule<'_> {
         limit: usize,
     ) -> Vec<(Message, Consumption)> {
         let (number, chain_id) = (ledger.number(), before.chain_id);
-        let earlier = before.bridge.in_flight().map(|record| &record.message);
+        let earlier = before.bridge.in_flight_of(EnvironmentId::L1).map(|record| Cow::Owned(record.message));
         let new = self.order.iter().flat_map(|&index| &self.candidates[index].messages.outbox);
         let mut refunds = VecDeque::new();
-        let mut claims: BTreeMap<EnvironmentId, VecDeque<&Message>> = BTreeMap::new();
-        for message in earlier.chain(new) {
+        let mut claims: BTreeMap<EnvironmentId, VecDeque<Cow<'_, Message>>> = BTreeMap::new();
+        for message in earlier.chain(new.map(Cow::Borrowed)) {
             let is_late = message.deadline < number;
             let consumption = if is_late { Consumption::Refund } else { Consumption::Claim };
-            if payee(chain_id, message, consumption).is_err() {
+            if payee(chain_id, &message, consumption).is_err() {
                 continue;
             }
             match consumption {
@@ -217,7 +220,7 @@ impl Schedule<'_> {
 fn consume(
     ledger: &mut Ledger<'_>,
     moved: &mut Vec<(Message, Consumption)>,
-    waiting: &mut VecDeque<&Message>,
+    waiting: &mut VecDeque<Cow<'_, Message>>,
     consumption: Consumption,
     up_to: usize,
 ) {
@@ -229,7 +232,7 @@ fn consume(
         if !key.is_origin() && ledger.balance(key).checked_add(message.amount).is_err() {
             continue;
         }
-        let inbox = vec![(message.clone(), consumption)];
+        let inbox = vec![(message.into_owned(), consumption)];
         let block = BlockMessages { inbox, ..BlockMessages::none(EnvironmentId::L1) };
         // What a block before it took back is not pending any more.
         if ledger.apply_block(&block).is_ok() {

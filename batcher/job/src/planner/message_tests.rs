@@ -281,7 +281,7 @@ proptest! {
             left = plan.left_out.iter().map(|&(index, _)| left[index].clone()).collect();
         }
         prop_assert_eq!(state.l1.queue.length as usize, queue.len());
-        let to_l1 = |one: &&bridge_core::state::Record| one.message.destination == EnvironmentId::L1;
+        let to_l1 = |one: &bridge_core::state::Record| one.message.destination == EnvironmentId::L1;
         prop_assert!(state.bridge.records().filter(to_l1).all(|one| one.consumed.is_some()));
     }
 }

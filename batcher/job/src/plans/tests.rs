@@ -59,6 +59,7 @@ fn plan_in(
         engine: &ENGINE,
         planner: &Planner::default(),
         state: &state,
+        check: &|_| Ok(()),
         registry: &registry,
         candidates: &candidates,
         l1: L1Input { state: l1_state(&state), deposits, key: &key },

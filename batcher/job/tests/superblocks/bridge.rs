@@ -71,7 +71,9 @@ fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_takes_in_an
     let queue = [deposit(), Deposit { amount: 0, ..deposit() }];
     let made = batch_with(root, &queue).expect("valid blocks").made.expect("four blocks");
     assert_eq!((made.included.len(), made.statement.block_count.to_canonical_u64()), (3, 4));
-    let [deposited] = made.state.bridge.in_flight().collect::<Vec<_>>()[..] else { panic!("one message") };
+    let [ref deposited] = made.state.bridge.in_flight().collect::<Vec<_>>()[..] else {
+        panic!("one message")
+    };
     assert_eq!(deposited.message, deposit().message(CHAIN, 0, 1).expect("a good deposit"));
     assert_eq!(made.state.bridge.balance(there.balance_key(EnvironmentId(1))), withdrawal.amount);
     assert!(made.state.bridge.is_balanced());

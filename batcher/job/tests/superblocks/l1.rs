@@ -95,7 +95,7 @@ fn a_deposit_a_bounce_and_a_withdrawal_are_proved_and_followed() {
 
     let bundle = SuperblockBundle::decode(&fs::read(&made.path).expect("written")).expect("valid");
     assert_eq!(follow(&SuperblockState::genesis(CHAIN), &bundle).as_ref(), Ok(&made.state));
-    let [pending] = made.state.bridge.in_flight().collect::<Vec<_>>()[..] else { panic!("one message") };
+    let [ref pending] = made.state.bridge.in_flight().collect::<Vec<_>>()[..] else { panic!("one message") };
     assert_eq!(pending.message, Message { deadline: 101, ..deposit().message(CHAIN, 0, 1).expect("good") });
 }
 

@@ -104,6 +104,28 @@ function* guards(text) {
   }
 }
 
+/** Every `if` before an assignment, which a mutant makes in no case and in every case. */
+function* choices(text) {
+  for (const { start: from, open, end } of brackets(text, /\bif\s*\(/g)) {
+    if (!/^\s*(?:\{\s*)?(?:\([^()]*\)|[\w.[\]]+)\s*(?:[-+*|&]|<<|>>)?=(?!=)/.test(text.slice(end))) continue;
+    for (const replacement of ["false", "true"]) {
+      yield { operator: `with ${replacement} for`, start: open + 1, end: end - 1, replacement, named: [from, end] };
+    }
+    for (const operand of operands(text, open + 1, end - 1)) yield { operator: "without operand", ...operand };
+  }
+}
+
+/** Every part of a condition that is returned or kept. */
+function* values(text) {
+  for (const match of text.matchAll(/\breturn\s|\bbool\s+\w+\s*=(?!=)/g)) {
+    const start = match.index + match[0].length;
+    const [[from, to]] = split(text, start, text.indexOf(";", start), ";");
+    // Of a choice, its condition.
+    const [[first, last]] = split(text, from, to, "?");
+    for (const operand of operands(text, first, last)) yield { operator: "without operand", ...operand };
+  }
+}
+
 /** Every modifier of a function. */
 function* modifiers(text) {
   for (const { end } of brackets(text, /\bfunction\s+\w+\s*\(/g)) {
@@ -183,7 +205,7 @@ function owner(text, position) {
 export function mutantsOf(file, source) {
   const text = code(source);
   const finders = [reverts, checks, conditions, modifiers, loops, absorptions, yulConditions];
-  if (!file.startsWith("src/verifier/")) finders.push(guards);
+  if (!file.startsWith("src/verifier/")) finders.push(guards, choices, values);
   const seen = new Map();
   return finders
     .flatMap((find) => [...find(text)])

@@ -144,8 +144,8 @@ interface ISettlementErrors {
     error NoToken(address token);
     /// @notice The unit would be more than all amounts.
     error UnitTooLarge(uint8 exponent, uint8 most);
-    /// @notice The pause is longer than it may be.
-    error PauseTooLong(uint32 duration, uint32 longest);
+    /// @notice A pause takes a second at least, and no longer than it may.
+    error PauseOutOfRange(uint32 duration, uint32 longest);
     /// @notice The action is paused until this time.
     error PausedUntil(Action action, uint32 until);
     /// @notice The action was paused so lately that it may be paused again at `allowedAt`.
@@ -169,8 +169,12 @@ interface ISettlementEvents {
         address settler,
         bytes32[] blobs
     );
-    /// @notice A superblock makes payouts; their packed bytes are in the transaction's calldata.
-    event PayoutsListed(uint32 indexed number, uint32 firstPayout, uint32 payoutCount, bytes32 payoutRoot);
+    /// @notice A stranger settled superblock `number`, whose block consumes the messages with these indices, in this order.
+    event MessagesConsumed(uint32 indexed number, uint32[] indices);
+    /// @notice A superblock makes payouts.
+    /// @param payouts The payouts as `settle` takes them: whoever settles may call from a contract, whose own calls are nowhere on the
+    /// chain.
+    event PayoutsListed(uint32 indexed number, uint32 firstPayout, bytes32 payoutRoot, bytes payouts);
     /// @notice A deposit joined the queue.
     /// @param queueDigest The queue's digest after it.
     event Deposited(
@@ -266,14 +270,14 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @notice Settles the next superblock. If it is settled already, with the same statement, nothing happens. For batchers.
     /// @param outerDigest Names the verifier of the proof.
     /// @param payouts The superblock's payouts, 72 bytes each: index 4, recipient 20, kind 2, origin 2, number 4, amount 8,
-    /// name 32. They travel in calldata, because a withheld list would be lost money. Blobs of the transaction hold what else others
-    /// need to follow the superblock; their versioned hashes are in the event.
+    /// name 32. They are in an event, because a withheld list would be lost money. Blobs of the transaction hold what else others
+    /// need to follow the superblock; their versioned hashes are in another event.
     /// @dev Errors: `PausedUntil`, `WrongChain`, `NotInitialised`, the section "Settling" of `ISettlementErrors`, and those of router and verifier.
     function settle(bytes32 outerDigest, Statement calldata statement, bytes calldata payouts, bytes calldata proof)
         external;
 
     /// @notice Settles the next superblock in a stall. For anybody, if its only block is of environment 0. All that others need to
-    /// follow it is in calldata: payouts name the messages that it consumes, and a message can be in the tree twice.
+    /// follow it is in events, the indices among it: payouts do not say which messages are consumed, as a message can be in the tree twice.
     /// @param blockDigest The element of the block in the body chain, a Poseidon digest.
     /// @param indices The indices of the messages that the block consumes, in order.
     /// @dev Errors: those of `settle` but `NotBatcher`, and `StrangerTooEarly`, `StrangerBlocks`, `WrongBodyChain`.
@@ -421,7 +425,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     // Pauses.
 
     /// @notice Pauses an action; the pause ends by itself. It may be paused again `longestPause` after that. Restricted.
-    /// @dev Errors: `PauseTooLong`, `PausedLately`, `PausedUntil`.
+    /// @dev Errors: `PauseOutOfRange`, `PausedLately`, `PausedUntil`.
     function pause(Action action, uint32 duration) external;
 
     /// @notice Ends a pause before its time. Restricted.

@@ -53,8 +53,8 @@ interface IVerifierRouter {
     error NoVerifierActive(bytes32 outerDigest, uint256 activeFrom);
     /// @notice The circuit is suspended.
     error SuspendedCircuit(bytes32 outerDigest, uint256 until);
-    /// @notice The suspension is longer than it may be.
-    error SuspensionTooLong(uint32 duration, uint32 longest);
+    /// @notice A suspension takes a second at least, and no longer than it may.
+    error SuspensionOutOfRange(uint32 duration, uint32 longest);
     /// @notice The circuit was suspended so lately that it may be suspended again at `allowedAt`.
     error SuspendedLately(bytes32 outerDigest, uint256 allowedAt);
 
@@ -76,7 +76,7 @@ interface IVerifierRouter {
     function list(ISuperblockVerifier verifier) external;
 
     /// @notice Suspends a circuit at once, for at most 3 days: time for the governor to look. Restricted.
-    /// @dev Errors: `UnknownCircuit`, `SuspensionTooLong`, `SuspendedCircuit`, `SuspendedLately`.
+    /// @dev Errors: `UnknownCircuit`, `SuspensionOutOfRange`, `SuspendedCircuit`, `SuspendedLately`.
     function suspend(bytes32 outerDigest, uint32 duration) external;
 
     /// @notice Freezes a verifier, active or not, at once and for good. If it was the circuit's last one that is active, the one

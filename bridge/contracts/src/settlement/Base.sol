@@ -107,7 +107,7 @@ abstract contract Base is ISettlement, AccessManaged, ReentrancyGuardTransient {
 
     /// @inheritdoc ISettlement
     function pause(Action action, uint32 duration) external restricted {
-        if (duration > LONGEST_PAUSE) revert PauseTooLong(duration, LONGEST_PAUSE);
+        if (duration == 0 || duration > LONGEST_PAUSE) revert PauseOutOfRange(duration, LONGEST_PAUSE);
         uint256 pauses = _pauses;
         (uint32 from, uint32 last) = _lastPause(pauses, action);
         uint32 timestamp = _now();

@@ -83,7 +83,7 @@ abstract contract PayoutBook is AssetTable {
         if (count > 0) {
             bytes32 root = PayoutTree.root(nodes);
             _roots[number] = root;
-            emit PayoutsListed(number, first, uint32(count), root);
+            emit PayoutsListed(number, first, root, payouts);
         }
         return first + body.payoutCount;
     }

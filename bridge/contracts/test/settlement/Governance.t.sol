@@ -326,10 +326,14 @@ contract GovernanceTest is DeployedTest {
         }
     }
 
-    function test_a_pause_has_a_longest() public {
-        vm.expectRevert(abi.encodeWithSelector(PauseTooLong.selector, 3 days + 1, 3 days));
-        vm.prank(GUARDIAN);
+    function test_a_pause_has_a_shortest_and_a_longest() public {
+        vm.startPrank(GUARDIAN);
+        vm.expectRevert(abi.encodeWithSelector(PauseOutOfRange.selector, 3 days + 1, 3 days));
         settlement.pause(Action.Settle, 3 days + 1);
+        vm.expectRevert(abi.encodeWithSelector(PauseOutOfRange.selector, 0, 3 days));
+        settlement.pause(Action.Settle, 0);
+        settlement.pause(Action.Settle, 1);
+        vm.stopPrank();
     }
 
     function test_a_pause_can_end_before_its_time() public {

@@ -74,7 +74,11 @@ contract GuardsTest is DeployedTest {
 
     function test_a_stranger_who_comes_second_has_what_it_wanted() public {
         Statement memory statement = _stalled();
-        _settleStalled(ALICE, statement, "");
+        bytes memory proof = _prove(statement);
+        vm.expectEmit(address(settlement));
+        emit MessagesConsumed(1, _indices());
+        vm.prank(ALICE);
+        settlement.settleStalled(OUTER, statement, "", proof, BLOCK, _indices());
         _settleStalled(BOB, statement, "");
         assertEq(settlement.progress().number, 1, "number");
         statement.newState = 0;

@@ -51,7 +51,7 @@ contract PayoutsTest is DeployedTest {
         bytes memory packed = _pack(payouts);
         bytes memory proof = _prove(statement);
         vm.expectEmit(address(settlement));
-        emit PayoutsListed(2, 0, 3, root);
+        emit PayoutsListed(2, 0, root, packed);
         vm.prank(BATCHER);
         settlement.settle(OUTER, statement, packed, proof);
         assertEq(settlement.payoutRoot(2), root, "root");

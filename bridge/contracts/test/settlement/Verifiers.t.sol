@@ -119,8 +119,10 @@ contract VerifiersTest is DeployedTest {
         uint64 until = uint64(clock + 3 days);
         assertEq(router.suspendedUntil(OUTER), 0, "suspendedUntil");
         vm.startPrank(GUARDIAN);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspensionTooLong.selector, 3 days + 1, 3 days));
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspensionOutOfRange.selector, 3 days + 1, 3 days));
         router.suspend(OUTER, 3 days + 1);
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspensionOutOfRange.selector, 0, 3 days));
+        router.suspend(OUTER, 0);
         vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownCircuit.selector, bytes32(0)));
         router.suspend(0, 1);
         vm.expectEmit(address(router));

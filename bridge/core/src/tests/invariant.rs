@@ -59,7 +59,7 @@ fn operation(crossing: &Crossing, attempt: &Try) -> Option<Operation> {
         Try::Consume { actor, record, consumption } => {
             let count = crossing.state.message_count();
             let record = crossing.state.record(record as u64 % count.max(1))?;
-            let (message, environment) = (record.message.clone(), ENVIRONMENTS[actor]);
+            let (message, environment) = (record.message, ENVIRONMENTS[actor]);
             let inbox = vec![(message, consumption)];
             Operation::Block(BlockMessages { environment, inbox, outbox: vec![] })
         }

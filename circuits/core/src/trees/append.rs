@@ -7,6 +7,8 @@
 //! ```
 //! The root alone does not say where the next leaf goes: callers commit to root *and* count.
 
+use std::sync::Arc;
+
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +16,14 @@ use super::{
     error::TreeError,
     index::IndexTree,
     node::{MAX_DEPTH, NODE, empty_root, fits},
+    page::PAGE_LEAVES,
     path::{Path, PathTarget, enforce_nonzero, index_bits},
 };
 use crate::{
     Builder, Digest, DigestTarget, F,
     constrain::{Constrain, DigestOps},
     hash::{hash_pair, hash_pair_circuit},
+    stored::StoredList,
 };
 
 /// An append-only tree; see the module's drawing.
@@ -40,19 +44,61 @@ impl AppendTree {
         Self { tree: IndexTree::new(depth), count: 0 }
     }
 
-    /// The tree to which these leaves were appended, from the roots of its pages ([`Self::page_root`]). No page is hashed before one
-    /// of its leaves is needed: roots of other leaves give a tree whose paths do not verify.
+    /// The tree to which the leaves of `list` were appended, from the roots of its pages ([`Self::page_root`]). A page is read when
+    /// one of its leaves is needed, and gives a failure of [`list.reads()`](StoredList::reads) if it has another root.
+    ///
+    /// # Errors
+    /// As [`IndexTree::from_stored`].
+    pub fn from_stored(
+        depth: usize,
+        list: &Arc<StoredList<Digest>>,
+        roots: &[Digest],
+    ) -> Result<Self, TreeError> {
+        Ok(Self { tree: IndexTree::from_stored(depth, list, roots)?, count: list.len() })
+    }
+
+    /// The tree with `count` slots taken, of which these, ascending by index, have leaves that are not
+    /// empty. Nodes are hashed once, unless leaves are far apart.
     ///
     /// # Errors
     /// - [`TreeError::Depth`]
-    /// - [`TreeError::EmptyLeaf`] if a leaf is empty
-    /// - [`TreeError::Index`] if they do not fit
-    /// - [`TreeError::Pages`] if there is not one root for each page
-    pub fn from_pages(depth: usize, leaves: &[Digest], roots: &[Digest]) -> Result<Self, TreeError> {
-        if let Some(index) = leaves.iter().position(|&leaf| leaf == Digest::ZERO) {
-            return Err(TreeError::EmptyLeaf { index: index as u64 });
+    /// - [`TreeError::Full`] if there are not so many slots
+    /// - [`TreeError::Index`] if a leaf is beyond them
+    pub fn from_leaves(
+        depth: usize,
+        count: u64,
+        leaves: impl IntoIterator<Item = (u64, Digest)>,
+    ) -> Result<Self, TreeError> {
+        if depth > MAX_DEPTH {
+            return Err(TreeError::Depth { depth });
         }
-        Ok(Self { tree: IndexTree::from_pages(depth, leaves, roots)?, count: leaves.len() as u64 })
+        if count > 1 << depth {
+            return Err(TreeError::Full { count, added: 0, depth });
+        }
+        let mut tree = Self { tree: IndexTree::new(depth), count };
+        // Neighbours are set at once; a wide gap is not worth its empty leaves.
+        let mut run: (u64, Vec<Digest>) = (0, vec![]);
+        for (index, leaf) in leaves {
+            if index >= count {
+                return Err(TreeError::Index { index, depth });
+            }
+            let gap = index.checked_sub(run.0 + run.1.len() as u64).filter(|&gap| gap <= PAGE_LEAVES as u64);
+            match gap {
+                Some(gap) => run.1.extend((0..gap).map(|_| Digest::ZERO).chain([leaf])),
+                None => {
+                    tree.tree.set_range(run.0, &run.1)?;
+                    run = (index, vec![leaf]);
+                }
+            }
+        }
+        tree.tree.set_range(run.0, &run.1)?;
+        Ok(tree)
+    }
+
+    /// The leaves of `after` that are others here, ascending by index. It costs what changed.
+    #[must_use]
+    pub fn changed_leaves(&self, after: &Self) -> Vec<(u64, Digest)> {
+        self.tree.changed_leaves(&after.tree)
     }
 
     /// The number of levels between leaf and root.
@@ -317,6 +363,20 @@ fn subtree_root_circuit(builder: &mut Builder, leaves: &[DigestTarget]) -> Diges
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tree_is_made_again_from_its_leaves() {
+        let leaf = |index: u64| (index, empty_root(1 + index as usize % 5));
+        for indices in [vec![], vec![0, 1, 2, 4, 9], vec![3, 700, 701], vec![1023]] {
+            let leaves: Vec<_> = indices.into_iter().map(leaf).collect();
+            let tree = AppendTree::from_leaves(10, 1024, leaves.clone()).unwrap();
+            assert_eq!(tree.count(), 1024);
+            assert_eq!(AppendTree::from_leaves(10, 1024, []).unwrap().changed_leaves(&tree), leaves);
+        }
+        let index = TreeError::Index { index: 8, depth: 10 };
+        assert_eq!(AppendTree::from_leaves(10, 8, [leaf(8)]), Err(index));
+        assert_eq!(AppendTree::from_leaves(3, 9, []), Err(TreeError::Full { count: 9, added: 0, depth: 3 }));
+    }
 
     #[test]
     fn a_subtree_is_appended_as_its_leaves_are() {

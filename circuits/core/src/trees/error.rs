@@ -19,7 +19,7 @@ pub enum TreeError {
     Full { count: u64, added: u64, depth: usize },
     /// A tree of stored pages has one root for each.
     #[error("a tree of {leaves} leaves has {expected} pages, and there are {found} roots of pages")]
-    Pages { leaves: usize, expected: usize, found: usize },
+    Pages { leaves: u64, expected: u64, found: usize },
     /// A subtree has a number of leaves that is not a power of two.
     #[error("a subtree has a power of two of leaves, found {found}")]
     Subtree { found: usize },

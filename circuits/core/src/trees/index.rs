@@ -7,8 +7,8 @@
 //!             /         \
 //! level 0    l0          l1 = 0                            0 is the empty leaf
 //! ```
-//! A tree that is made again from what is stored has *pages*: subtrees of 2^8 leaves with their roots, whose inner nodes are hashed
-//! when somebody asks for a path through them or changes a leaf, and not before.
+//! A tree over what is stored has *pages*: subtrees of 2^8 leaves with their roots, which are read and hashed when somebody asks
+//! for a path through them or changes a leaf, and not before.
 //!
 //! The i-th bit of an index, least significant first, says on which side of its parent the node at level i is.
 
@@ -22,7 +22,7 @@ use super::{
     page::{PAGE_LEAVES, PAGE_LEVEL, Page},
     path::Path,
 };
-use crate::{Digest, hash::hash_pair};
+use crate::{Digest, hash::hash_pair, stored::StoredList};
 
 /// A sparse tree by index; see the module's drawing.
 ///
@@ -49,7 +49,7 @@ struct Node {
 enum Below {
     /// Its children; none of a leaf.
     Children([Link; 2]),
-    /// Leaves whose inner nodes are hashed when one of them is needed. The root is at [`PAGE_LEVEL`].
+    /// Leaves that are read when one of them is needed. The root is at [`PAGE_LEVEL`].
     Page(Arc<Page>),
 }
 
@@ -71,33 +71,33 @@ impl IndexTree {
         Self { depth, root: None }
     }
 
-    /// The tree with these leaves from index 0 on, whose pages have these roots. Only nodes above pages are hashed: whoever gives
-    /// roots of other leaves gets a tree whose paths do not verify, and which equals no other.
+    /// The tree with the leaves of `list` from index 0 on, whose pages have these roots. Only nodes above pages are hashed. A page is
+    /// read when it is needed, and gives a failure of [`list.reads()`](StoredList::reads) if it has another root.
     ///
     /// # Errors
-    /// - [`TreeError::Depth`]
-    /// - [`TreeError::Index`] if they do not fit
+    /// - [`TreeError::Depth`] for a tree that is too deep, or smaller than a page
+    /// - [`TreeError::Index`] if the leaves do not fit
     /// - [`TreeError::Pages`] if there is not one root for each page
-    pub fn from_pages(depth: usize, leaves: &[Digest], roots: &[Digest]) -> Result<Self, TreeError> {
-        if depth > MAX_DEPTH {
+    pub fn from_stored(
+        depth: usize,
+        list: &Arc<StoredList<Digest>>,
+        roots: &[Digest],
+    ) -> Result<Self, TreeError> {
+        if !(PAGE_LEVEL..=MAX_DEPTH).contains(&depth) {
             return Err(TreeError::Depth { depth });
         }
-        let expected = leaves.len().div_ceil(PAGE_LEAVES);
-        if roots.len() != expected {
-            return Err(TreeError::Pages { leaves: leaves.len(), expected, found: roots.len() });
+        let (leaves, size) = (list.len(), PAGE_LEAVES as u64);
+        let (expected, found) = (leaves.div_ceil(size), roots.len());
+        if found as u64 != expected {
+            return Err(TreeError::Pages { leaves, expected, found });
         }
-        let mut tree = Self::new(depth);
-        if depth < PAGE_LEVEL {
-            tree.set_range(0, leaves)?;
-            return Ok(tree);
-        }
-        let last = (leaves.len() as u64).saturating_sub(1);
+        let last = leaves.saturating_sub(1);
         if !fits(last, depth) {
             return Err(TreeError::Index { index: last, depth });
         }
-        let pages = leaves.chunks(PAGE_LEAVES).zip(roots).map(|(leaves, &digest)| {
-            let is_empty = leaves.iter().all(|&leaf| leaf == Digest::ZERO);
-            (!is_empty).then(|| Arc::new(Node { digest, below: Below::Page(Arc::new(Page::new(leaves))) }))
+        let pages = (0..).zip(roots).map(|(page, &digest)| {
+            let below = || Below::Page(Arc::new(Page::new(list.clone(), size * page, digest)));
+            (digest != empty_root(PAGE_LEVEL)).then(|| Arc::new(Node { digest, below: below() }))
         });
         let mut level: Vec<Link> = pages.collect();
         for height in PAGE_LEVEL..depth {
@@ -107,8 +107,7 @@ impl IndexTree {
                 level.push(parent([left, children.next().flatten()], height));
             }
         }
-        tree.root = level.pop().flatten();
-        Ok(tree)
+        Ok(Self { depth, root: level.pop().flatten() })
     }
 
     /// The number of levels between leaf and root.
@@ -189,6 +188,14 @@ impl IndexTree {
         self.set_range(index, &[leaf])
     }
 
+    /// The leaves of `after`, a tree of the same depth, that are others here, ascending by index. It costs what changed.
+    #[must_use]
+    pub fn changed_leaves(&self, after: &Self) -> Vec<(u64, Digest)> {
+        let mut changed = vec![];
+        compare(&self.root, &after.root, self.depth, 0, &mut changed);
+        changed
+    }
+
     /// Sets neighbouring leaves from `first` on, hashing each inner node once.
     ///
     /// # Errors
@@ -234,39 +241,39 @@ impl IndexTree {
     }
 }
 
-/// Leaves decide, and so do the roots of pages, which [`IndexTree::from_pages`] takes as they are.
+/// Trees of the same depth with the same root have the same leaves, as a page whose leaves are others cannot be read.
 impl PartialEq for IndexTree {
     fn eq(&self, other: &Self) -> bool {
-        self.depth == other.depth && is_same(self.root.as_ref(), other.root.as_ref(), self.depth)
+        self.depth == other.depth && self.root() == other.root()
     }
 }
 
 impl Eq for IndexTree {}
 
-/// Whether two subtrees at `level` are equal.
-fn is_same(one: Option<&Arc<Node>>, other: Option<&Arc<Node>>, level: usize) -> bool {
-    let (one, other) = match (one, other) {
-        (None, None) => return true,
-        (Some(one), Some(other)) => (one, other),
-        _ => return false,
+/// Adds to `changed` the leaves of the subtree `after` at `level` and `position` that are others in `before`.
+fn compare(before: &Link, after: &Link, level: usize, position: u64, changed: &mut Vec<(u64, Digest)>) {
+    if digest(before.as_deref(), level) == digest(after.as_deref(), level) {
+        return;
+    }
+    if level == 0 {
+        changed.push((position, digest(after.as_deref(), level)));
+        return;
+    }
+    let children = |link: &Link| match link.as_ref().map(|node| &node.below) {
+        None => Some([None, None]),
+        Some(Below::Children(children)) => Some(children.clone()),
+        Some(Below::Page(_)) => None,
     };
-    if Arc::ptr_eq(one, other) {
-        return true;
-    }
-    if one.digest != other.digest {
-        return false;
-    }
-    match (&one.below, &other.below) {
-        (Below::Children(_), Below::Children(_)) if level == 0 => true,
-        (Below::Children(ones), Below::Children(others)) => {
-            ones.iter().zip(others).all(|(one, other)| is_same(one.as_ref(), other.as_ref(), level - 1))
+    if let (Some(before), Some(after)) = (children(before), children(after)) {
+        for (side, (before, after)) in (0..).zip(before.iter().zip(&after)) {
+            compare(before, after, level - 1, 2 * position + side, changed);
         }
-        // The digests of all nodes of one are those of the other if the leaves are, so leaves say it all.
-        _ => {
-            let leaves = |node: &Arc<Node>| IndexTree { depth: level, root: Some(node.clone()) };
-            leaves(one).leaves().eq(leaves(other).leaves())
-        }
+        return;
     }
+    let [before, after] = [before, after].map(|link| IndexTree { depth: level, root: link.clone() });
+    let leaves = (0..1 << level).map(|index| (index, before.get(index), after.get(index)));
+    let others = leaves.filter(|(_, before, after)| before != after);
+    changed.extend(others.map(|(index, _, after)| ((position << level) + index, after)));
 }
 
 /// The side of its parent on which the node at a level above the leaf or node at `index` is.
@@ -365,9 +372,12 @@ impl TryFrom<IndexTreeData> for IndexTree {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stored::{Contradiction, Reads};
 
     #[test]
     fn clearing_a_leaf_restores_the_empty_tree() {
@@ -405,6 +415,29 @@ mod tests {
         assert_eq!(at_the_end(16), at_the_end(1 << 40), "what does not exist is empty");
     }
 
+    #[test]
+    fn changed_leaves_are_those_that_differ_in_pages_too() {
+        let depth = PAGE_LEVEL + 2;
+        let leaves: Vec<_> = (0..3 * PAGE_LEAVES).map(|index| empty_root(1 + index % 7)).collect();
+        let mut plain = IndexTree::new(depth);
+        plain.set_range(0, &leaves).unwrap();
+        let roots: Vec<_> = (0..3).filter_map(|page| plain.page_root(page)).collect();
+        let paged = IndexTree::from_stored(depth, &stored(&leaves), &roots).unwrap();
+        let changes =
+            [5, 300, 301, 1000].map(|index| (index, empty_root(9))).into_iter().chain([(302, Digest::ZERO)]);
+        let changes: std::collections::BTreeMap<u64, Digest> = changes.collect();
+        for before in [&plain, &paged] {
+            for after in [&plain, &paged] {
+                assert!(before.changed_leaves(after).is_empty());
+                let mut after = after.clone();
+                changes.iter().for_each(|(&index, &leaf)| after.set(index, leaf).unwrap());
+                assert!(before.changed_leaves(&after).into_iter().eq(changes.clone()));
+                let back = after.changed_leaves(before);
+                assert!(back.into_iter().eq(changes.keys().map(|&index| (index, before.get(index)))));
+            }
+        }
+    }
+
     /// The path of an index that does not exist in a tree with a leaf.
     fn at_the_end(index: u64) -> Path {
         let mut tree = IndexTree::new(4);
@@ -435,11 +468,18 @@ mod tests {
         (tree, roots)
     }
 
+    /// The list that these leaves are stored as.
+    fn stored(leaves: &[Digest]) -> Arc<StoredList<Digest>> {
+        let (len, leaves) = (leaves.len() as u64, leaves.to_vec());
+        let read = move |range: Range<u64>| Ok(leaves[range.start as usize..range.end as usize].to_vec());
+        Arc::new(StoredList::new(len, Reads::default(), read))
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
-        fn a_tree_from_its_pages_is_the_tree(
+        fn a_tree_over_what_is_stored_is_the_tree(
             depth in PAGE_LEVEL..12,
             leaves in prop::collection::vec(prop::option::of(1..40_usize), 0..=2 * PAGE_LEAVES + 3),
             changes in prop::collection::vec((0..4 * PAGE_LEAVES as u64, 0..40_usize), 0..12),
@@ -447,7 +487,8 @@ mod tests {
             let leaves: Vec<_> = leaves.into_iter().map(|leaf| leaf.map_or(Digest::ZERO, empty_root)).collect();
             prop_assume!(leaves.len() <= 1 << depth);
             let (mut expected, roots) = whole(depth, &leaves);
-            let mut tree = IndexTree::from_pages(depth, &leaves, &roots).unwrap();
+            let list = stored(&leaves);
+            let mut tree = IndexTree::from_stored(depth, &list, &roots).unwrap();
             let unopened = tree.clone();
             prop_assert_eq!(tree.root(), expected.root());
             for (index, leaf) in changes {
@@ -468,26 +509,48 @@ mod tests {
             prop_assert_eq!(&unopened, &before);
             prop_assert!(unopened.leaves().eq(before.leaves()));
             prop_assert_eq!(unopened == tree, before == expected);
+            prop_assert_eq!(list.reads().check(), Ok(()));
         }
     }
 
     #[test]
-    fn roots_of_other_pages_give_another_tree_and_there_is_one_for_each_page() {
+    fn a_page_is_read_when_it_is_needed_and_refused_under_another_root() {
         let leaves: Vec<_> = (0..PAGE_LEAVES + 1).map(|leaf| empty_root(1 + leaf % 7)).collect();
         let (tree, mut roots) = whole(16, &leaves);
-        let refused = IndexTree::from_pages(16, &leaves, &roots[1..]);
-        let expected = TreeError::Pages { leaves: leaves.len(), expected: 2, found: 1 };
+        let list = stored(&leaves);
+        let refused = IndexTree::from_stored(16, &list, &roots[1..]);
+        let expected = TreeError::Pages { leaves: leaves.len() as u64, expected: 2, found: 1 };
         assert_eq!(refused, Err(expected));
-        assert!(matches!(IndexTree::from_pages(PAGE_LEVEL, &leaves, &roots), Err(TreeError::Index { .. })));
-        assert!(matches!(IndexTree::from_pages(MAX_DEPTH + 1, &[], &[]), Err(TreeError::Depth { .. })));
-        assert_eq!(IndexTree::from_pages(5, &[], &[]), Ok(IndexTree::new(5)));
+        let small = IndexTree::from_stored(PAGE_LEVEL, &list, &roots);
+        assert!(matches!(small, Err(TreeError::Index { .. })));
+        for depth in [PAGE_LEVEL - 1, MAX_DEPTH + 1] {
+            let refused = IndexTree::from_stored(depth, &stored(&[]), &[]);
+            assert_eq!(refused, Err(TreeError::Depth { depth }));
+        }
+        assert_eq!(IndexTree::from_stored(8, &stored(&[]), &[]), Ok(IndexTree::new(8)));
+        let found = roots[0];
         roots[0] = roots[1];
-        let other = IndexTree::from_pages(16, &leaves, &roots).unwrap();
+        let mut other = IndexTree::from_stored(16, &list, &roots).unwrap();
         assert_ne!(other, tree);
-        // The page is not below its root, and the other one not below the tree's.
-        assert!(other.path(3).verify(other.root(), 3, leaves[3]).is_err());
         let last = PAGE_LEAVES as u64;
-        assert!(other.path(last).verify(tree.root(), last, leaves[PAGE_LEAVES]).is_err());
+        assert_eq!(other.get(last), leaves[PAGE_LEAVES]);
+        assert_eq!(list.reads().check(), Ok(()), "the page under another root was not read");
+        assert_eq!(other.get(3), Digest::ZERO);
+        assert!(other.path(3).verify(other.root(), 3, leaves[3]).is_err());
+        let failure = list.reads().check().unwrap_err();
+        let expected = Contradiction::Page { first: 0, expected: roots[0], found };
+        assert_eq!(failure.to_string(), expected.to_string());
+        other.set(3, leaves[3]).unwrap();
+        assert_eq!(list.reads().check(), Err(failure), "the first failure stays");
+    }
+
+    #[test]
+    fn a_part_of_another_length_is_refused() {
+        let list = Arc::new(StoredList::new(2, Reads::default(), |_| Ok(vec![empty_root(1)])));
+        let tree = IndexTree::from_stored(8, &list, &[empty_root(3)]).unwrap();
+        assert_eq!(tree.get(0), Digest::ZERO);
+        let failure = list.reads().check().unwrap_err();
+        assert_eq!(failure.to_string(), "the values 0 to 2 are stored as 1 values");
     }
 
     #[test]

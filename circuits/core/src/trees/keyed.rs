@@ -64,18 +64,25 @@ impl KeyedTree {
         if depth > MAX_DEPTH {
             return Err(TreeError::Depth { depth });
         }
-        let mut tree = Self::new(depth);
-        for (key, value) in entries {
+        // The sentinel comes first.
+        let mut sorted = vec![(Digest::ZERO, (0, Digest::ZERO))];
+        for (index, (key, value)) in (1_u64..).zip(entries) {
             check_value(key, value)?;
-            tree.low_key(&key)?;
-            let index = tree.check_room()?;
-            tree.entries.insert(key, (index, value));
+            if index >= 1 << depth {
+                return Err(TreeError::Full { count: index, added: 1, depth });
+            }
+            sorted.push((key, (index, value)));
         }
-        let mut leaves = vec![Digest::ZERO; tree.entries.len()];
-        let next_keys = tree.entries.iter().map(|(&key, _)| key).skip(1).chain([Digest::ZERO]);
-        for ((&key, &(index, value)), next_key) in tree.entries.iter().zip(next_keys) {
+        sorted.sort_unstable();
+        if let Some(twins) = sorted.windows(2).find(|neighbours| neighbours[0].0 == neighbours[1].0) {
+            return Err(TreeError::Present { key: twins[0].0 });
+        }
+        let mut leaves = vec![Digest::ZERO; sorted.len()];
+        let next_keys = sorted.iter().map(|(key, _)| *key).skip(1).chain([Digest::ZERO]);
+        for (&(key, (index, value)), next_key) in sorted.iter().zip(next_keys) {
             leaves[index as usize] = leaf_hash(key, value, next_key);
         }
+        let mut tree = Self { tree: IndexTree::new(depth), entries: sorted.into_iter().collect() };
         tree.tree.set_range(0, &leaves)?;
         Ok(tree)
     }
@@ -108,6 +115,13 @@ impl KeyedTree {
     /// Keys and values in increasing order of keys.
     pub fn iter(&self) -> impl Iterator<Item = (Digest, Digest)> {
         self.entries.iter().skip(1).map(|(&key, &(_, value))| (key, value))
+    }
+
+    /// The index, key and value of each leaf of `after` that is another one here. No leaf of this tree may be missing in `after`.
+    /// It costs what changed.
+    pub fn changed_entries<'t>(&'t self, after: &'t Self) -> impl Iterator<Item = (u64, Digest, Digest)> {
+        let changed = self.entries.changed_entries(&after.entries);
+        changed.filter_map(|(&key, entry)| entry.map(|&(index, value)| (index, key, value)))
     }
 
     /// Inserts a key and returns its leaf's index.

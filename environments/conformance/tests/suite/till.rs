@@ -93,6 +93,8 @@ pub(crate) struct TillState {
     pub(crate) sent: u32,
 }
 
+environments_core::stored_state!(TillState { values: [height, holds, sent] });
+
 /// What users write, and what the producer makes of messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(crate = "environments_core::deps::serde", rename_all = "lowercase")]

@@ -15,8 +15,11 @@ use std::{
 use bridge_core::{Consumption, Message};
 use circuits_core::Digest;
 use circuits_protocol::registry::EnvironmentId;
+use serde::{Deserialize, Serialize};
 
 use super::{Displaced, MAX_MESSAGES, MAX_PER_SENDER, Pending, PoolError, Returned, TransactionId};
+
+mod stored;
 
 /// Where a message comes from, and what names it.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +39,7 @@ impl Origin {
 type Place = (u64, TransactionId);
 
 /// Where a message waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Spot {
     Returned(Returned),
     Queued(EnvironmentId, Place),
@@ -48,7 +51,7 @@ struct Entry<T> {
 }
 
 /// What waits of one sender.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Sender {
     count: usize,
     /// The round of its last message.
@@ -81,15 +84,41 @@ pub(super) struct Messages<T> {
     names: BTreeMap<(Digest, Consumption), TransactionId>,
     /// The last turn that was served.
     turn: u64,
+    /// What changed since it was stored, if the pool is stored.
+    touched: Option<Touched>,
+}
+
+/// What may be other than it was stored.
+#[derive(Default)]
+pub(super) struct Touched {
+    /// Where messages were, or are.
+    pub(super) spots: BTreeMap<TransactionId, Spot>,
+    pub(super) senders: BTreeSet<(EnvironmentId, Digest)>,
+    pub(super) sources: BTreeSet<EnvironmentId>,
 }
 
 impl<T> Messages<T> {
     pub(super) const fn new() -> Self {
-        Self { returned: BTreeMap::new(), sources: BTreeMap::new(), names: BTreeMap::new(), turn: 0 }
+        Self {
+            returned: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            names: BTreeMap::new(),
+            turn: 0,
+            touched: None,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.names.len()
+    }
+
+    /// Notes that a message is or was here, and that its sender and its environment may be served otherwise.
+    fn touch(&mut self, id: TransactionId, spot: Spot, origin: &Origin) {
+        if let Some(touched) = &mut self.touched {
+            touched.spots.insert(id, spot);
+            touched.senders.insert((origin.environment, origin.sender));
+            touched.sources.insert(origin.environment);
+        }
     }
 
     /// Adds a message, and returns the one that it displaces.
@@ -108,6 +137,9 @@ impl<T> Messages<T> {
             round: 0,
             turn: 0,
         });
+        if let Some(touched) = &mut self.touched {
+            touched.sources.insert(environment);
+        }
         let waiting = source.senders.get(&sender).copied().unwrap_or_default();
         if waiting.count >= MAX_PER_SENDER {
             return Err(PoolError::TooManyMessagesOfSender { environment, sender });
@@ -128,6 +160,7 @@ impl<T> Messages<T> {
             Displaced { id: entry.pending.id, by: pending.id, is_evicted: true }
         });
         self.names.insert(name, pending.id);
+        self.touch(pending.id, Spot::Queued(environment, (round, pending.id)), &origin);
         if let Some(source) = self.sources.get_mut(&environment) {
             source.senders.entry(sender).or_default().join(round);
             source.queue.insert((round, pending.id), Entry { pending, origin });
@@ -159,6 +192,7 @@ impl<T> Messages<T> {
                 sender.remove();
             }
         }
+        self.touch(entry.pending.id, Spot::Queued(environment, place), &entry.origin);
         Some(entry)
     }
 
@@ -173,13 +207,18 @@ impl<T> Messages<T> {
             return Some(id);
         }
         self.names.insert(origin.name, pending.id);
+        self.touch(pending.id, Spot::Returned(returned), &origin);
         self.returned.insert(returned, Entry { pending, origin });
         None
     }
 
     pub(super) fn remove(&mut self, spot: Spot) -> Option<Pending<T>> {
         let entry = match spot {
-            Spot::Returned(returned) => self.returned.remove(&returned)?,
+            Spot::Returned(returned) => {
+                let entry = self.returned.remove(&returned)?;
+                self.touch(entry.pending.id, spot, &entry.origin);
+                entry
+            }
             Spot::Queued(environment, place) => {
                 let entry = self.take(environment, place)?;
                 let source = self.sources.get_mut(&environment)?;

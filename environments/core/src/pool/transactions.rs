@@ -7,15 +7,18 @@ use std::{
 };
 
 use circuits_core::Digest;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Displaced, MAX_GIVING_WAY, MAX_PENDING, MAX_PENDING_BYTES, MAX_PER_SENDER, MAX_RETRIES, Outlook, Pending,
     PoolError, REPLACEMENT_STEP, Returned, Terms, TransactionId, Unable, is_old,
 };
 
+mod stored;
+
 /// Whose queue it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Owner {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Owner {
     Sender(Digest),
     /// A transaction that follows on no other has a queue of its own.
     Lone(TransactionId),
@@ -25,7 +28,7 @@ enum Owner {
 type Place = (u64, TransactionId);
 
 /// Where a transaction waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Spot {
     owner: Owner,
     place: Place,
@@ -167,6 +170,17 @@ pub(super) struct Transactions<T, R> {
     turn: u64,
     count: usize,
     bytes: usize,
+    /// What changed since it was stored, if the pool is stored.
+    touched: Option<Touched>,
+}
+
+/// What may be other than it was stored.
+#[derive(Default)]
+pub(super) struct Touched {
+    pub(super) spots: BTreeSet<Spot>,
+    /// Those whose queues may wait otherwise.
+    pub(super) owners: BTreeSet<Owner>,
+    pub(super) is_unable: bool,
 }
 
 impl<T, R> Transactions<T, R> {
@@ -180,11 +194,24 @@ impl<T, R> Transactions<T, R> {
             turn: 0,
             count: 0,
             bytes: 0,
+            touched: None,
         }
     }
 
     pub(super) const fn len(&self) -> usize {
         self.count
+    }
+
+    /// Notes that what waits at these spots may be other than it was stored, and for what their queues wait.
+    fn touch(&mut self, owner: Owner, place: Option<Place>) {
+        if let Some(touched) = &mut self.touched {
+            touched.owners.insert(owner);
+            touched.spots.extend(place.map(|place| Spot { owner, place }));
+        }
+    }
+
+    fn touch_unable(&mut self) {
+        self.touched.iter_mut().for_each(|touched| touched.is_unable = true);
     }
 
     /// Adds a transaction, and returns those that it displaces.
@@ -251,6 +278,7 @@ impl<T, R> Transactions<T, R> {
                 return way.cleared();
             }
         }
+        self.touch_unable();
         let mut still_unable = vec![];
         for _ in 0..MAX_GIVING_WAY {
             let Some(unable) = self.unable.pop() else { break };
@@ -277,6 +305,7 @@ impl<T, R> Transactions<T, R> {
 
     pub(super) fn note_unable(&mut self, unable: Vec<Unable<Spot>>) {
         self.unable = unable;
+        self.touch_unable();
     }
 
     /// The transactions of the same sender and nonce, with their fees and bytes. A rollback can make them several.
@@ -317,6 +346,7 @@ impl<T, R> Transactions<T, R> {
         if index == 0 {
             queue.wait = None;
         }
+        self.touch(owner, Some(place));
         self.list(owner);
     }
 
@@ -332,7 +362,8 @@ impl<T, R> Transactions<T, R> {
         let entry = queue.entries.remove(index);
         let wait = if index == 0 { queue.wait.take() } else { None };
         self.list(owner);
-        let Entry { pending, terms, .. } = entry?;
+        let Entry { pending, terms, place, .. } = entry?;
+        self.touch(owner, Some(place));
         self.count -= 1;
         self.bytes = self.bytes.saturating_sub(terms.bytes);
         Some((pending, wait))
@@ -350,6 +381,7 @@ impl<T, R> Transactions<T, R> {
         if let Some(queue) = self.queues.get_mut(&owner) {
             queue.wait = Some(Wait { turn: self.turn, reason });
         }
+        self.touch(owner, None);
         self.list(owner);
     }
 
@@ -429,6 +461,7 @@ impl<T, R> Transactions<T, R> {
             if let Some(wait) = self.queues.get_mut(&owner).and_then(|queue| queue.wait.as_mut()) {
                 wait.turn = self.turn;
             }
+            self.touch(owner, None);
             self.list(owner);
         }
     }

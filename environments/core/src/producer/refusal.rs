@@ -103,6 +103,9 @@ pub enum Rejection<Err: Error> {
     /// It came too early, and what it needs did not come in time.
     #[error("what it needs did not come within {MAX_EARLY_BLOCKS} blocks")]
     Expired(#[source] Err),
+    /// The same, for a reason that was found before the producer was restored from a database.
+    #[error("what it needs did not come within {MAX_EARLY_BLOCKS} blocks")]
+    ExpiredSince(#[source] NotedReason),
     /// Another one has its sender and its nonce and pays more, or takes in the same message.
     #[error("transaction {by} takes its place")]
     Replaced {
@@ -118,6 +121,28 @@ pub enum Rejection<Err: Error> {
     /// It is valid, and no block was made that had room for it.
     #[error("no block had room for it")]
     NoRoom,
+}
+
+/// An environment's reason as text, which is all that a database has of it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct NotedReason(pub String);
+
+/// Why a transaction comes too early.
+#[derive(Debug)]
+pub(crate) enum EarlyReason<Err> {
+    Found(Err),
+    Noted(NotedReason),
+}
+
+impl<Err: Error> EarlyReason<Err> {
+    /// The rejection of a transaction that came too early for too long.
+    pub(crate) fn expired(self) -> Rejection<Err> {
+        match self {
+            Self::Found(reason) => Rejection::Expired(reason),
+            Self::Noted(reason) => Rejection::ExpiredSince(reason),
+        }
+    }
 }
 
 /// A transaction that was refused.

@@ -10,3 +10,5 @@ mod pool_full;
 mod pool_losses;
 mod pool_messages;
 mod producer;
+mod published;
+mod stored;

@@ -58,6 +58,8 @@ pub(crate) struct MarketState {
     taken_in: u64,
 }
 
+environments_core::stored_state!(MarketState { values: [height, nonces, made, spent, drawn, taken_in] });
+
 /// A transaction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -122,7 +122,7 @@ impl World {
 
     /// Messages that are pending and that `wanted` wants.
     fn pending(&self, wanted: impl Fn(&Message) -> bool) -> Vec<Message> {
-        self.bridge.in_flight().map(|record| record.message.clone()).filter(wanted).collect()
+        self.bridge.in_flight().map(|record| record.message).filter(wanted).collect()
     }
 
     /// The next superblock has this block alone. The bridge moves it, whatever it is.

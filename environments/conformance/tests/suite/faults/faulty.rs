@@ -89,6 +89,8 @@ pub(super) enum Fault {
     DrawsMoreThanItSays,
     /// No transaction may come next.
     HidesWhatMayComeNext,
+    /// A database does not keep how many messages were sent.
+    ForgetsInADatabase,
     /// The kernel's prover is not told what came in.
     ProvesNoArrivals,
     /// A part that anybody may prove gets the producer's secret.
@@ -172,7 +174,18 @@ pub(super) struct Faulty {
 pub(super) struct FaultyState {
     till: TillState,
     attempt: u32,
+    /// For [`Fault::ForgetsInADatabase`].
+    is_forgetful: bool,
 }
+
+environments_core::stored_state!(FaultyState {
+    values: [till.height, till.holds, till.sent, attempt],
+    derived: |state| {
+        if state.is_forgetful {
+            state.till.sent = 0;
+        }
+    },
+});
 
 /// Attempts are no part of the state, as its author thinks.
 impl PartialEq for FaultyState {
@@ -260,7 +273,8 @@ impl Environment for Faulty {
     }
 
     fn genesis(&self) -> FaultyState {
-        FaultyState { till: self.till.genesis(), attempt: 0 }
+        let is_forgetful = self.fault == Fault::ForgetsInADatabase;
+        FaultyState { till: self.till.genesis(), attempt: 0, is_forgetful }
     }
 
     fn height(&self, state: &FaultyState) -> u32 {
@@ -321,7 +335,7 @@ impl Environment for Faulty {
 
         let mut attempts = self.attempts.lock().unwrap();
         let attempt = attempts.entry(after.height).or_insert(0);
-        let state = FaultyState { till: after, attempt: *attempt };
+        let state = FaultyState { till: after, attempt: *attempt, ..*before };
         *attempt += 1;
         let body = body_digest(&moved);
         if self.fault == Fault::StatesAnotherBody {
@@ -341,7 +355,7 @@ impl Environment for Faulty {
     }
 
     fn apply_body(&self, state: &FaultyState, body: &[u8]) -> Result<FaultyState, TillError> {
-        Ok(FaultyState { till: self.till.apply_body(&state.till, body)?, attempt: 0 })
+        Ok(FaultyState { till: self.till.apply_body(&state.till, body)?, attempt: 0, ..*state })
     }
 
     fn body_digest(&self, body: &[u8]) -> Result<Digest, TillError> {

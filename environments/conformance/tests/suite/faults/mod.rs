@@ -2,7 +2,7 @@
 
 mod faulty;
 
-use environments_conformance::{body, chain, commitments, execution, lines, messages, proving};
+use environments_conformance::{body, chain, commitments, execution, lines, messages, proving, storing};
 use environments_core::deps::circuits_prover::panics::contained;
 
 use self::faulty::{Broken, Fault};
@@ -34,6 +34,8 @@ const PROMISES: &[Promise] = promises![
     body::altered_bodies_are_noticed,
     lines::bad_lines_are_reported_and_the_rest_go_on,
     lines::dynamic_and_typed_producers_agree,
+    storing::stored_producers_go_on_as_they_were,
+    storing::followers_reach_the_states_of_producers,
     messages::blocks_carry_the_messages_of_their_transactions,
     messages::what_is_sent_is_what_was_asked_for,
     messages::no_line_consumes_a_message,
@@ -85,7 +87,10 @@ const FAULTS: &[(Fault, &[(&str, &str)])] = &[
     ),
     (
         Fault::CommitsToAttempts,
-        &[("different_states_have_different_commitments", "was reached twice and has two commitments")],
+        &[
+            ("different_states_have_different_commitments", "was reached twice and has two commitments"),
+            ("stored_producers_go_on_as_they_were", "another producer was read than was stored"),
+        ],
     ),
     (
         Fault::ReadsWhatIsNotThere,
@@ -96,6 +101,13 @@ const FAULTS: &[(Fault, &[(&str, &str)])] = &[
         &[("footprints_leave_what_they_say", "a transaction does not leave what it says")],
     ),
     (Fault::DrawsMoreThanItSays, &[("footprints_leave_what_they_say", "were drawn from")]),
+    (
+        Fault::ForgetsInADatabase,
+        &[
+            ("stored_producers_go_on_as_they_were", "what was stored is a producer"),
+            ("followers_reach_the_states_of_producers", "what was stored is a state"),
+        ],
+    ),
     (
         Fault::HidesWhatMayComeNext,
         &[("what_executes_may_come_next", "a valid transaction may not come next")],

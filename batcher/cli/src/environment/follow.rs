@@ -1,0 +1,296 @@
+//! `superblock environment follow`.
+
+use std::{
+    collections::BTreeSet,
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use batcher_circuits::state::SuperblockState;
+use batcher_job::{
+    intake::{MAX_VERIFIED, Reader},
+    scenario::chain_of,
+    states,
+};
+use circuits_core::Digest;
+use circuits_files::{
+    file::{self, FileKind, SMALL_LIMIT},
+    text::shown,
+};
+use circuits_protocol::registry::{EnvironmentId, Producer, Registry};
+use circuits_tables::ecdsa::PublicKey;
+use environments_directories::{Batched, FollowerDirectory, Looked, Rival};
+use serde::Serialize;
+use thiserror::Error;
+
+use super::Place;
+use crate::{
+    answer::{Answer, Failure},
+    as_text,
+    exit::{ExitCode, HasExitCode},
+    options::Options,
+    progress,
+};
+
+/// How often an interrupt is looked for.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Follow an environment from what its producer publishes, before and after it is proved.
+///
+/// Each block's signature, parent, body and state are checked, and no proof is needed: states are computed from bodies. The
+/// follower's state lasts in a directory. What is refused, or signed twice for one height, is listed, and stops nothing.
+#[derive(clap::Args)]
+#[group(id = "whose", required = true, multiple = true, args = ["registry", "producer"])]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    /// Look for proposed blocks in this directory.
+    ///
+    /// It is the directory DIR/proposed of `environment produce --state DIR`, or a copy.
+    #[arg(long, value_name = "DIR")]
+    blocks: PathBuf,
+    /// Keep the follower in this directory.
+    ///
+    /// It is made if it is missing. Two processes cannot work with one follower, and `environment status` can look at it.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Take the producers of the environment from this registry.
+    ///
+    /// The environment must start as the registry says.
+    #[arg(long, value_name = "FILE")]
+    registry: Option<PathBuf>,
+    /// Follow the blocks of the holder of the secret behind this commitment.
+    ///
+    /// Use it where there is no registry. `registry producer` prints it.
+    #[arg(long, value_name = "DIGEST", requires = "signing_key", conflicts_with = "registry")]
+    producer: Option<Digest>,
+    /// Expect that this secp256k1 key signs the blocks.
+    ///
+    /// It comes together with --producer, and `registry producer` prints it.
+    #[arg(long, value_name = "KEY", requires = "producer")]
+    signing_key: Option<PublicKey>,
+    /// Look for block bundles in this directory, and say which blocks are proven.
+    ///
+    /// Their proofs are verified, and the registry must allow their kernels.
+    #[arg(long, value_name = "DIR", requires = "registry")]
+    bundles: Option<PathBuf>,
+    /// See in the superblock states of this directory which blocks are batched.
+    ///
+    /// It is the directory of `batch --state` or `follow --state`. Of two blocks of one height, the one in a superblock is followed.
+    #[arg(long, value_name = "DIR")]
+    superblocks: Option<PathBuf>,
+    /// Go on until the command is interrupted.
+    ///
+    /// It says what is new on standard error.
+    #[arg(long)]
+    watch: bool,
+    /// Wait for so many seconds between two looks.
+    ///
+    /// Files that were looked at are not read again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, requires = "watch", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    every: u64,
+}
+
+/// Why an environment is not followed.
+#[derive(Debug, Error)]
+enum NotFollowed {
+    /// The registry has another genesis.
+    #[error(
+        "environment {id} starts from the state {found} with this genesis, and the registry says {expected}"
+    )]
+    OtherGenesis { id: EnvironmentId, expected: Digest, found: Digest },
+}
+
+impl HasExitCode for NotFollowed {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::OtherGenesis { .. } => ExitCode::Rejected,
+        }
+    }
+}
+
+/// Where the follower is, and what the call did.
+#[derive(Serialize)]
+struct Followed {
+    environment: u16,
+    height: u32,
+    state: Digest,
+    /// The height up to which superblocks have the chain, if that is known.
+    batched: Option<u32>,
+    /// Blocks that were applied.
+    applied: usize,
+    /// Whether superblocks have taken another state than the chain has.
+    contradicts: bool,
+    rivals: Vec<Rival>,
+    refused: Vec<RefusedBlock>,
+}
+
+#[derive(Serialize)]
+struct RefusedBlock {
+    #[serde(serialize_with = "as_text::path")]
+    file: PathBuf,
+    reason: String,
+}
+
+impl fmt::Display for Followed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { environment, height, state, applied, .. } = self;
+        write!(f, "environment {environment}: height {height}, state {state}, {applied} new blocks")?;
+        if let Some(batched) = self.batched {
+            write!(f, "\nsuperblocks have it up to height {batched}")?;
+        }
+        if self.contradicts {
+            f.write_str("\nsuperblocks have another state of this environment")?;
+        }
+        for Rival { height, id } in &self.rivals {
+            write!(f, "\nthe producer signed another block {height}, {id}")?;
+        }
+        for RefusedBlock { file, reason } in &self.refused {
+            write!(f, "\n{} is refused: {reason}", shown(&file.display().to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// A directory's files by name, with their lengths and times.
+type Listing = BTreeSet<(PathBuf, u64, Option<SystemTime>)>;
+
+/// What looks at everything, again and again.
+struct Watcher<'a> {
+    arguments: &'a Arguments,
+    registry: Option<Registry>,
+    directory: FollowerDirectory,
+    /// The bundles that were verified.
+    bundles: Listing,
+    followed: Followed,
+}
+
+pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    let id = arguments.place.id()?;
+    let chain_id = arguments.place.chain_id;
+    let follower = arguments.place.start(|kind, id, genesis| kind.follow(chain_id, id, genesis))?;
+    let mut producers = vec![];
+    let mut registry = None;
+    if let Some(path) = &arguments.registry {
+        let read: Registry = file::read(FileKind::Registry, path, SMALL_LIMIT)?;
+        let entry = read.entry(id)?;
+        let (expected, found) = (entry.genesis_state, follower.commitment());
+        if found != expected {
+            return Err(NotFollowed::OtherGenesis { id, expected, found }.into());
+        }
+        producers.extend(
+            entry.producers.iter().map(|producer| Producer {
+                commitment: producer.commitment,
+                signing_key: producer.signing_key,
+            }),
+        );
+        registry = Some(read);
+    }
+    if let (Some(commitment), Some(signing_key)) = (arguments.producer, arguments.signing_key) {
+        producers.push(Producer { commitment, signing_key });
+    }
+    let directory = FollowerDirectory::open(&arguments.state, follower, producers)?;
+    let followed = Followed {
+        environment: id.get(),
+        height: directory.height(),
+        state: directory.commitment(),
+        batched: None,
+        applied: 0,
+        contradicts: false,
+        rivals: directory.rivals().collect(),
+        refused: vec![],
+    };
+    let mut watcher = Watcher { arguments, registry, directory, bundles: Listing::new(), followed };
+    watcher.look(options)?;
+    if arguments.watch {
+        progress::stop_on_interrupt();
+    }
+    while arguments.watch && is_to_go_on(Duration::from_secs(arguments.every)) {
+        watcher.look(options)?;
+    }
+    let Watcher { followed, .. } = watcher;
+    let has_refusals = !followed.refused.is_empty() || !followed.rivals.is_empty();
+    Ok(Answer::new(&followed).with_refusals(has_refusals).or_else(!followed.contradicts, ExitCode::Invalid))
+}
+
+impl Watcher<'_> {
+    fn look(&mut self, options: Options) -> Result<(), Failure> {
+        let id = self.directory.id();
+        let chain_id = self.arguments.place.chain_id;
+        // A directory without a state yet is that of a chain without a superblock.
+        let superblocks = self.arguments.superblocks.as_deref();
+        let state = superblocks.map(|path| states::latest(path, Some(chain_id))).transpose()?;
+        let head = state.as_ref().and_then(|state| state.environments.get(id));
+        let batched = head.map(|head| Batched { height: head.height, state: head.state });
+        if let (Some(bundles), Some(registry)) = (&self.arguments.bundles, &self.registry) {
+            let now = list(bundles);
+            if now != self.bundles {
+                // What superblocks have is not verified again.
+                let state = state.unwrap_or_else(|| SuperblockState::genesis(chain_id));
+                let reader =
+                    Reader { state: &state, registry, refusal: &|_| None, max_verified: MAX_VERIFIED };
+                for block in reader.read(bundles)?.blocks {
+                    if block.candidate.header.environment == id {
+                        self.directory.note_proven(&block.candidate.statement)?;
+                    }
+                }
+                self.bundles = now;
+            }
+        }
+        let looked = self.directory.look(&self.arguments.blocks, batched)?;
+        self.note(looked, options);
+        Ok(())
+    }
+
+    fn note(&mut self, looked: Looked, options: Options) {
+        let Looked { applied, went_back, rivals, refused, contradicts } = looked;
+        let (height, state) = (self.directory.height(), self.directory.commitment());
+        let is_news = !applied.is_empty() || self.followed.height != height;
+        if self.arguments.watch && !options.quiet && is_news {
+            if let Some(height) = went_back {
+                eprintln!("back to height {height}");
+            }
+            eprintln!("height {height}, state {state}");
+        }
+        let refused = refused
+            .into_iter()
+            .map(|refused| RefusedBlock { file: refused.path, reason: chain_of(&refused.reason) });
+        let followed = &mut self.followed;
+        (followed.height, followed.state, followed.contradicts) = (height, state, contradicts);
+        followed.batched = self.directory.batched_height();
+        followed.applied += applied.len();
+        for refused in refused {
+            if self.arguments.watch && !options.quiet {
+                let file = refused.file.display().to_string();
+                eprintln!("warning: {} is refused: {}", shown(&file), refused.reason);
+            }
+            followed.refused.push(refused);
+        }
+        followed.rivals.extend(rivals);
+    }
+}
+
+/// The files of a directory; none if it cannot be listed, which reading it then says.
+fn list(directory: &Path) -> Listing {
+    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    let listed = entries.filter_map(|entry| {
+        let metadata = entry.metadata().ok()?;
+        Some((entry.path(), metadata.len(), metadata.modified().ok()))
+    });
+    listed.collect()
+}
+
+/// Waits for the next look. Returns false if the user has asked to stop.
+fn is_to_go_on(pause: Duration) -> bool {
+    let end = Instant::now() + pause;
+    while Instant::now() < end {
+        if progress::STOP.load(Ordering::Relaxed) {
+            return false;
+        }
+        thread::sleep(TICK);
+    }
+    true
+}

@@ -1,0 +1,165 @@
+//! `superblock environment produce`.
+
+use std::{fmt, path::PathBuf};
+
+use circuits_core::Digest;
+use circuits_files::text;
+use environments_core::{kernel::ProducerSecret, kind::Start, producer::TransactionId};
+use environments_directories::ProducerDirectory;
+use serde::Serialize;
+
+use super::{FILE_LIMIT, Place, read_secret};
+use crate::{
+    answer::{Answer, Failure},
+    as_text,
+    key_arguments::KeyArguments,
+    options::Options,
+};
+
+/// Propose the next block of an environment, and publish it before it is proved.
+///
+/// The producer's state, its blocks and what waits last in a directory: each call goes on where the last one ended, however it
+/// ended. A block is published as a file that its producer has signed, in DIR/proposed, from which anybody can follow.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    /// Read the producer's secret from this file: 64 hexadecimal digits.
+    ///
+    /// The key that signs blocks derives from it. `registry producer` prints what a registry names of it.
+    #[arg(long, value_name = "FILE")]
+    secret: PathBuf,
+    /// Keep the producer in this directory.
+    ///
+    /// It is made if it is missing. Two processes cannot work with one producer.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Submit the transactions in this file, one JSON object per line.
+    ///
+    /// A line that is refused is listed, and the others go on. What the block has no room for waits for the next one.
+    #[arg(long, value_name = "FILE")]
+    transactions: Option<PathBuf>,
+    /// Make blocks of at most this number of transactions.
+    ///
+    /// Without it, the state model's own limit counts.
+    #[arg(long, value_name = "NUMBER")]
+    block_limit: Option<usize>,
+    /// First note that a superblock contains the blocks up to this height.
+    ///
+    /// They can no longer be rolled back.
+    #[arg(long, value_name = "HEIGHT")]
+    confirm: Option<u32>,
+    /// First drop the proposed blocks from this height on.
+    ///
+    /// Their transactions wait again. A different block that is published in their place is evidence that the producer said
+    /// two things, so do this only if a block cannot be batched.
+    #[arg(long, value_name = "HEIGHT")]
+    rollback: Option<u32>,
+    /// Propose no block.
+    ///
+    /// What was proposed and is not published yet is published all the same.
+    #[arg(long)]
+    no_block: bool,
+    #[command(flatten)]
+    keys: KeyArguments,
+}
+
+/// What a call did.
+#[derive(Serialize)]
+struct Produced {
+    environment: u16,
+    /// Height of the last block.
+    height: u32,
+    state: Digest,
+    /// The transactions of the new block.
+    included: Vec<TransactionId>,
+    /// Lines, and transactions, that were refused.
+    refused: Vec<Refused>,
+    /// How many transactions and messages wait.
+    pending: usize,
+    #[serde(serialize_with = "paths")]
+    published: Vec<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<TransactionId>,
+    reason: String,
+}
+
+fn paths<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    let shown: Vec<_> = paths.iter().map(|path| path.display()).collect();
+    as_text::displays(&shown, serializer)
+}
+
+impl fmt::Display for Produced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { environment, height, state, included, pending, .. } = self;
+        write!(f, "environment {environment}: height {height}, state {state}")?;
+        write!(f, "\n{} transactions are in the new block, {pending} wait", included.len())?;
+        for Refused { line, transaction, reason } in &self.refused {
+            match (line, transaction) {
+                (Some(line), _) => write!(f, "\nline {line} is refused: {reason}")?,
+                (None, Some(transaction)) => write!(f, "\ntransaction {transaction} is refused: {reason}")?,
+                (None, None) => write!(f, "\n{reason}")?,
+            }
+        }
+        for path in &self.published {
+            write!(f, "\npublished {}", path.display())?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    let secret = ProducerSecret::new(read_secret(&arguments.secret)?);
+    let lines = arguments.transactions.as_ref().map(|path| text::read(path, FILE_LIMIT)).transpose()?;
+    let (chain_id, block_limit) = (arguments.place.chain_id, arguments.block_limit);
+    let producer = arguments
+        .place
+        .start(|kind, id, genesis| kind.start(&Start { chain_id, id, secret, genesis, block_limit }))?;
+    let cache = arguments.keys.cache(options)?;
+    let mut directory = ProducerDirectory::open(&arguments.state, producer, secret, &cache)?;
+    // What was proposed before is published before it can be confirmed.
+    let mut published = directory.publish()?;
+    if let Some(height) = arguments.confirm {
+        directory.step(|producer| producer.confirm(height))??;
+    }
+    if let Some(height) = arguments.rollback {
+        directory.step(|producer| producer.rollback(height))??;
+    }
+    let mut refused = vec![];
+    if let Some(lines) = lines {
+        let submission = directory.step(|producer| producer.submit_lines(&cache, &lines))?;
+        refused.extend(submission.rejected.into_iter().map(|(line, error)| Refused {
+            line: Some(line),
+            transaction: None,
+            reason: error.to_string(),
+        }));
+    }
+    let mut included = vec![];
+    if !arguments.no_block {
+        let report = directory.step(|producer| producer.propose_block())??;
+        included = report.included;
+        refused.extend(report.rejected.into_iter().map(|(id, reason)| Refused {
+            line: None,
+            transaction: Some(id),
+            reason: reason.to_string(),
+        }));
+    }
+    published.extend(directory.publish()?);
+    let producer = directory.producer();
+    let produced = Produced {
+        environment: producer.id().get(),
+        height: producer.height(),
+        state: producer.commitment(),
+        pending: producer.pending(),
+        included,
+        refused,
+        published,
+    };
+    Ok(Answer::new(&produced).with_refusals(!produced.refused.is_empty()))
+}

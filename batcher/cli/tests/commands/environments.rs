@@ -1,0 +1,210 @@
+//! `superblock environment`: a producer publishes blocks that nobody has proved, and another process follows them.
+#![cfg(unix)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::counters::{CHAIN_ID, files, json, superblock, text, with_keys};
+
+/// How long a follower may take for a block.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A counter, its producer's directory and its followers'.
+struct Deployment {
+    root: TempDir,
+    producer: String,
+    signing_key: String,
+}
+
+impl Deployment {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::write(root.path().join("genesis.json"), "{\"start\": 100}").expect("writable");
+        fs::write(root.path().join("secret"), format!("{:064}\n", 7)).expect("writable");
+        let named =
+            json(&superblock(&["registry", "producer", text(&root.path().join("secret")), "--json"]), 0);
+        let field = |name: &str| named[name].as_str().expect("text").to_owned();
+        Self { producer: field("producer"), signing_key: field("signing_key"), root }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn arguments(&self, command: &str, more: &[&str]) -> Vec<String> {
+        let genesis = self.path("genesis.json");
+        let chain_id = CHAIN_ID.to_string();
+        let place = ["environment", command, "--kind", "counter", "--environment", "3", "--json"];
+        let start = ["--chain-id", &chain_id, "--genesis", text(&genesis)];
+        [&place[..], &start, more].concat().into_iter().map(str::to_owned).collect()
+    }
+
+    /// The answer of a call that ends with `code`.
+    fn call(&self, command: &str, more: &[&str], code: i32) -> Value {
+        let arguments = self.arguments(command, more);
+        json(&superblock(&arguments.iter().map(String::as_str).collect::<Vec<_>>()), code)
+    }
+
+    /// Proposes a block of one addition.
+    fn produce(&self, add: u64, more: &[&str]) -> Value {
+        let lines = self.path("lines.jsonl");
+        fs::write(&lines, format!("{{\"add\": {add}}}\n")).expect("writable");
+        let (secret, state) = (self.path("secret"), self.path("producer"));
+        let own = ["--secret", text(&secret), "--state", text(&state), "--transactions", text(&lines)];
+        self.call("produce", &[&own, more].concat(), 0)
+    }
+
+    fn produce_refused(&self, more: &[&str]) -> String {
+        let (secret, state) = (self.path("secret"), self.path("producer"));
+        let own = ["--secret", text(&secret), "--state", text(&state)];
+        let refused = self.call("produce", &[&own, more].concat(), 3);
+        refused["error"].as_str().expect("text").to_owned()
+    }
+
+    fn follower_arguments(&self, state: &Path, more: &[&str]) -> Vec<String> {
+        let blocks = self.path("producer/proposed");
+        let own = ["--blocks", text(&blocks), "--state", text(state)];
+        let whose = ["--producer", &self.producer, "--signing-key", &self.signing_key];
+        self.arguments("follow", &[&own, &whose[..], more].concat())
+    }
+
+    fn follow(&self, state: &Path, more: &[&str], code: i32) -> Value {
+        let arguments = self.follower_arguments(state, more);
+        json(&superblock(&arguments.iter().map(String::as_str).collect::<Vec<_>>()), code)
+    }
+
+    /// A follower that goes on in a process of its own.
+    fn watch(&self, state: &Path) -> Child {
+        let mut command = with_keys(Command::new(env!("CARGO_BIN_EXE_superblock")));
+        command.args(self.follower_arguments(state, &["--watch", "--quiet"]));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
+    }
+}
+
+/// Waits until a follower is at a height, and returns where it is.
+fn wait_for(state: &Path, height: u64) -> Value {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let output = superblock(&["environment", "status", text(state), "--json"]);
+        if output.status.success() {
+            let status = json(&output, 0);
+            if status["height"] == height {
+                return status;
+            }
+        }
+        assert!(Instant::now() < end, "height {height} is not reached: {output:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_block_is_published_before_it_is_proved_and_another_process_follows_it() {
+    let deployment = Deployment::new();
+    let state = deployment.path("follower");
+    let first = deployment.produce(5, &[]);
+    assert_eq!((first["height"].as_u64(), first["included"].as_array().map(Vec::len)), (Some(1), Some(1)));
+    let mut follower = deployment.watch(&state);
+    assert_eq!(wait_for(&state, 1)["state"], first["state"]);
+    let second = deployment.produce(6, &[]);
+    let status = wait_for(&state, 2);
+    assert_eq!((&status["state"], &status["blocks"][1]["stage"]), (&second["state"], &"proposed".into()));
+
+    // Two followers do not share a directory.
+    let refused = deployment.follow(&state, &[], 4);
+    assert!(refused["error"].as_str().is_some_and(|error| error.contains("another process")), "{refused}");
+
+    // A kill is no harm: what comes meanwhile is followed later.
+    follower.kill().expect("a child");
+    follower.wait().expect("a child");
+    let third = deployment.produce(7, &[]);
+    assert_eq!(wait_for(&state, 2)["state"], second["state"]);
+    let follower = deployment.watch(&state);
+    assert_eq!(wait_for(&state, 3)["state"], third["state"]);
+    let sent = Command::new("kill").args(["-INT", &follower.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    let answer = json(&follower.wait_with_output().expect("a child"), 0);
+    assert_eq!((&answer["height"], &answer["applied"]), (&3.into(), &1.into()));
+}
+
+#[test]
+fn a_producer_goes_on_where_it_was_and_what_it_signs_twice_is_listed() {
+    let deployment = Deployment::new();
+    let state = deployment.path("follower");
+    deployment.produce(5, &[]);
+    deployment.follow(&state, &[], 0);
+    // Two blocks of height 1.
+    let other = deployment.produce(6, &["--rollback", "1"]);
+    assert_eq!((&other["height"], &other["included"]), (&1.into(), &serde_json::json!([0, 1])));
+    let followed = deployment.follow(&state, &[], 0);
+    assert_eq!((&followed["applied"], followed["rivals"].as_array().map(Vec::len)), (&0.into(), Some(1)));
+    let followed = deployment.follow(&state, &["--strict"], 1);
+    assert_eq!(followed["rivals"][0]["height"], 1);
+    // It goes on with the second one, and so does the follower.
+    let next = deployment.produce(7, &["--confirm", "1"]);
+    let followed = deployment.follow(&state, &[], 0);
+    assert_eq!((&followed["applied"], &followed["state"]), (&2.into(), &next["state"]));
+    let refused = deployment.produce_refused(&["--rollback", "1"]);
+    assert!(refused.contains("no proposed block has height 1"), "{refused}");
+
+    // A block as people see it.
+    let files = files(&deployment.path("producer/proposed"));
+    let (file, _) = files.first_key_value().expect("a block");
+    let shown = json(&superblock(&["inspect", text(file), "--json"]), 0);
+    assert_eq!(shown["content"]["statement"]["first_height"], 1);
+    assert_eq!(shown["content"]["chain_id"], CHAIN_ID);
+}
+
+#[test]
+fn whose_blocks_are_followed_is_said_by_a_registry_or_by_name() {
+    let deployment = Deployment::new();
+    let (secret, own) = (deployment.path("secret"), deployment.path("producer"));
+    let (file, state, blocks) =
+        (deployment.path("registry"), deployment.path("follower"), deployment.path("producer/proposed"));
+    let arguments = ["--secret", text(&secret), "--state", text(&own), "--no-block"];
+    let genesis = deployment.call("produce", &arguments, 0);
+    assert_eq!((&genesis["height"], &genesis["published"]), (&0.into(), &serde_json::json!([])));
+    deployment.produce(5, &[]);
+    let registry = |command: &str, more: &[&str]| {
+        json(&superblock(&[&["registry", command, text(&file), "--json"], more].concat()), 0);
+    };
+    registry("make", &["--chain-id", &CHAIN_ID.to_string()]);
+    let add = |id: &str, genesis: &str| {
+        let kernel = format!("{:064}", 1);
+        let place = ["--environment", id, "--genesis-state", genesis, "--kernel", &kernel];
+        let whose = ["--producer", &deployment.producer, "--signing-key", &deployment.signing_key];
+        registry("add", &[&place[..], &whose].concat());
+    };
+    let by_registry = ["--blocks", text(&blocks), "--state", text(&state), "--registry", text(&file)];
+    let unknown = deployment.call("follow", &by_registry, 3);
+    assert!(unknown["error"].as_str().is_some_and(|error| error.contains("environment 3")), "{unknown}");
+    add("3", genesis["state"].as_str().expect("text"));
+    let superblocks = deployment.path("superblocks");
+    let all = [&by_registry[..], &["--bundles", text(&blocks), "--superblocks", text(&superblocks)]].concat();
+    let followed = deployment.call("follow", &all, 0);
+    assert_eq!((&followed["height"], &followed["batched"]), (&1.into(), &Value::Null));
+
+    // Another genesis is not the registry's, and another producer's blocks are not followed.
+    fs::write(deployment.path("genesis.json"), "{\"start\": 101}").expect("writable");
+    let other = deployment.call("follow", &by_registry, 3);
+    assert!(other["error"].as_str().is_some_and(|error| error.contains("the registry says")), "{other}");
+    fs::write(deployment.path("genesis.json"), "{\"start\": 100}").expect("writable");
+    fs::write(&secret, format!("{:064}\n", 8)).expect("writable");
+    let named = json(&superblock(&["registry", "producer", text(&secret), "--json"]), 0);
+    let [producer, key] = ["producer", "signing_key"].map(|name| named[name].as_str().expect("text"));
+    let stranger = deployment.path("stranger");
+    let by_name =
+        ["--blocks", text(&blocks), "--state", text(&stranger), "--producer", producer, "--signing-key", key];
+    let followed = deployment.call("follow", &by_name, 0);
+    assert_eq!((&followed["height"], followed["refused"].as_array().map(Vec::len)), (&0.into(), Some(1)));
+    let nobody = deployment.arguments("follow", &["--blocks", text(&blocks), "--state", text(&state)]);
+    let output = superblock(&nobody.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(output.status.code(), Some(2), "somebody's blocks are followed");
+}

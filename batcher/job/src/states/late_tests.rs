@@ -1,0 +1,193 @@
+//! States of which messages are read when they are needed: what follows from them is what follows from all in memory, or an error.
+
+use batcher_circuits::testing::{digest, message};
+use bridge_core::{
+    BlockMessages, BridgeError, BridgeLists, BridgeState, Consumption, Crossing, Message, Record,
+};
+use circuits_core::{Digest, trees::PAGE_LEAVES};
+use circuits_database::Change;
+use circuits_protocol::registry::EnvironmentId;
+use proptest::prelude::*;
+
+use super::{
+    tests::{CHAIN_ID, tampered, with_messages},
+    *,
+};
+use crate::stored::{HASHES, IN_FLIGHT, MESSAGES};
+
+/// What one superblock does: which messages environment 2 claims, of those that wait, and how many environment 1 sends.
+#[derive(Clone, Debug)]
+struct Moves {
+    claimed: Vec<prop::sample::Index>,
+    sent: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Try {
+    Advance(Moves),
+    Reopen,
+    RollBack,
+}
+
+fn tries() -> impl Strategy<Value = Vec<Try>> {
+    let moves = (prop::collection::vec(any::<prop::sample::Index>(), 0..4), 0..4_u64);
+    let one = prop_oneof![
+        4 => moves.prop_map(|(claimed, sent)| Try::Advance(Moves { claimed, sent })),
+        1 => Just(Try::Reopen),
+        1 => Just(Try::RollBack),
+    ];
+    prop::collection::vec(one, 1..8)
+}
+
+/// The state after a superblock that moves these messages.
+fn moved(
+    state: &SuperblockState,
+    claimed: Vec<Message>,
+    sent: Vec<Message>,
+) -> Result<SuperblockState, BridgeError> {
+    let number = state.number + 1;
+    let mut crossing = Crossing::new(CHAIN_ID, number, state.bridge.clone(), BridgeLists::start())?;
+    crossing.height = 1;
+    let inbox = claimed.into_iter().map(|message| (message, Consumption::Claim)).collect();
+    crossing.apply_block(&BlockMessages { outbox: sent, ..BlockMessages::none(EnvironmentId(1)) })?;
+    crossing.apply_block(&BlockMessages { inbox, ..BlockMessages::none(EnvironmentId(2)) })?;
+    let mut next = SuperblockState { number, bridge: crossing.state, ..state.clone() };
+    next.history.push(state.commitment());
+    Ok(next)
+}
+
+/// The same superblock on a state.
+fn advanced(state: &SuperblockState, moves: &Moves) -> SuperblockState {
+    let waiting: Vec<_> = state.bridge.in_flight().map(|record| record.message).collect();
+    let claimed =
+        moves.claimed.iter().filter(|_| !waiting.is_empty()).map(|index| index.index(waiting.len()));
+    let claimed: std::collections::BTreeSet<_> = claimed.collect();
+    let claimed = claimed.into_iter().map(|index| waiting[index].clone()).collect();
+    let first = state.bridge.message_count();
+    let sent = (first..first + moves.sent).map(|sequence| Message {
+        sequence,
+        deadline: state.number + 1000,
+        ..message(CHAIN_ID, 1, 2, 1)
+    });
+    moved(state, claimed, sent.collect()).expect("each message waits")
+}
+
+fn check_equal(late: &SuperblockState, all: &SuperblockState) {
+    assert_eq!((late.commitment(), late.roots()), (all.commitment(), all.roots()));
+    let (one, other): (&BridgeState, &BridgeState) = (&late.bridge, &all.bridge);
+    assert!(one.in_flight().eq(other.in_flight()));
+    for environment in [EnvironmentId(2), EnvironmentId(3)] {
+        assert!(one.in_flight_of(environment).eq(other.in_flight_of(environment)));
+    }
+    assert_eq!(one.in_flight_count(), other.in_flight_count());
+    assert!(one.in_flight_amounts().eq(other.in_flight_amounts()));
+    for record in other.records().step_by(7) {
+        let hash = record.message.hash();
+        assert_eq!((one.pending(&hash), one.knows(&hash)), (other.pending(&hash), true));
+    }
+    assert!(!one.knows(&digest(77)));
+    assert_eq!(late.check_reads(), Ok(()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn a_state_that_is_read_late_is_the_state_in_memory(
+        messages in 0..2 * PAGE_LEAVES as u64 + 9,
+        claimed in any::<prop::sample::Index>(),
+        tries in tries(),
+    ) {
+        let claimed = claimed.index(messages as usize + 1) as u64;
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut all = vec![with_messages(3, messages, claimed)];
+        put(directory.path(), &all[0]).expect("no states yet");
+        let open = || States::open(directory.path(), None).expect("a chain");
+        let mut states = open();
+        for one in tries {
+            let latest = all.last().expect("one at least");
+            match one {
+                Try::Advance(moves) => {
+                    let next = advanced(states.latest(), &moves);
+                    check_equal(&next, &advanced(latest, &moves));
+                    all.push(advanced(latest, &moves));
+                    states.advance(next).expect("the next state");
+                }
+                Try::Reopen => {
+                    drop(states);
+                    states = open();
+                }
+                Try::RollBack => {
+                    drop(states);
+                    if all.len() > 1 {
+                        all.pop();
+                    }
+                    let number = all.last().expect("one at least").number;
+                    roll_back(directory.path(), number, None).expect("kept");
+                    states = open();
+                }
+            }
+            check_equal(states.latest(), all.last().expect("one at least"));
+        }
+        drop(states);
+        for state in &all {
+            let read = read_whole(directory.path(), Some(state.number)).expect("kept");
+            prop_assert_eq!(&read, state);
+            prop_assert_eq!(&super::read(directory.path(), state.number).expect("kept"), state);
+        }
+    }
+}
+
+fn invalid_state(error: StatesError) -> InvalidState {
+    match error {
+        StatesError::State(StateError::Invalid { source, .. }) => source,
+        error => panic!("{error}"),
+    }
+}
+
+/// What reading everything finds, and what claiming the message at index 9 ends with.
+fn found(change: Change) -> (InvalidState, Result<(), InvalidState>) {
+    let state = with_messages(1, 600, 7);
+    let message = state.bridge.record(9).expect("one of 600").message;
+    let directory = tampered(&state, 1, Some(change));
+    let states = States::open(directory.path(), None).expect("nothing of this is read");
+    let whole = read_whole(directory.path(), None).expect_err("something is wrong");
+    // The message of another page can be claimed meanwhile.
+    let other = state.bridge.record(500).expect("one of 600").message;
+    let next = moved(states.latest(), vec![other], vec![]).expect("it waits");
+    states.check(&next).expect("what it needs is whole");
+    let claimed = match moved(states.latest(), vec![message], vec![]) {
+        Ok(next) => states.check(&next).map_err(invalid_state),
+        Err(_) => states.check(states.latest()).map_err(invalid_state),
+    };
+    (invalid_state(whole), claimed)
+}
+
+#[test]
+fn what_was_altered_is_found_when_it_is_needed_and_by_reading_everything() {
+    let state = with_messages(1, 600, 7);
+    let record = |index| state.bridge.record(index).expect("one of 600");
+    let entry = |index: u64, hashed: Option<&(Digest, Record)>| {
+        MESSAGES.change(index.to_be_bytes(), hashed).expect("it encodes")
+    };
+    // Another hash, no message and no record at all in the page of the message that is claimed.
+    let changes = [
+        entry(9, Some(&(digest(9), record(9)))),
+        entry(200, Some(&(digest(9), record(200)))),
+        entry(200, None),
+        Change { value: Some(vec![1]), ..entry(200, None) },
+    ];
+    for change in changes {
+        let (whole, claimed) = found(change);
+        assert!(matches!(claimed, Err(InvalidState::Unreadable(_))), "{claimed:?}");
+        let is_found = matches!(whole, InvalidState::Unreadable(_) | InvalidState::Incomplete { .. });
+        assert!(is_found || matches!(whole, InvalidState::Bridge(_)), "{whole:?}");
+    }
+    // Indices decide nothing that a superblock states, and are compared only with everything else.
+    let key = [&2_u16.to_be_bytes()[..], &8_u64.to_be_bytes()].concat();
+    let (whole, claimed) = found(IN_FLIGHT.change(key, None::<&()>).expect("it encodes"));
+    assert_eq!((whole, claimed), (InvalidState::Incomplete { map: "in_flight" }, Ok(())));
+    let key = [&record(8).message.hash().to_bytes()[..], &8_u64.to_be_bytes()].concat();
+    let (whole, claimed) = found(HASHES.change(key, Some(&false)).expect("it encodes"));
+    assert_eq!((whole, claimed), (InvalidState::Incomplete { map: "hashes" }, Ok(())));
+}

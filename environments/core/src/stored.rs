@@ -1,0 +1,381 @@
+//! What a producer keeps in a database, and how a state is read from there.
+//!
+//! An adapter names the parts of its state with [`stored_state!`](crate::stored_state), in one line, and writes no storage code.
+//! Maps and trees are stored entry by entry, so that a block costs what it changed; everything else is stored as a whole.
+//!
+//! | database map | key | value |
+//! |---|---|---|
+//! | `identity` | none | kind, genesis, producer |
+//! | `state` | name of a field | its value |
+//! | `state.FIELD` | key of a map, or index of a leaf, big-endian | value, or leaf |
+//! | `commitment` | none | that of the state |
+//! | `blocks` | serial number | what is needed to execute a block that is not confirmed again, and what it must become |
+//! | `proven` | serial number | nothing, if the block was proved |
+//! | `transactions`, `waits`, `messages`, `senders`, `sources`, `displaced`, `unable`, `pool` | see [`crate::pool`] | what waits |
+
+use std::{collections::BTreeMap, error::Error};
+
+use circuits_core::{
+    Digest,
+    shared::SharedMap,
+    trees::{AppendTree, IndexTree, KeyedTree, TreeError},
+};
+pub use circuits_database::{Change, DatabaseError, Map, View};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use crate::{environment::Environment, pool::TransactionId};
+
+/// Why a producer is not written to a database or read from there.
+#[derive(Debug, Error)]
+pub enum StoredError {
+    /// The database is not read, or a value does not encode.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// An entry that must be there is missing.
+    #[error("the database has no entry {key} in {map:?}")]
+    Missing { map: Map, key: String },
+    /// An entry is not what belongs there.
+    #[error("an entry of {map:?} is not what belongs there")]
+    Entry { map: Map },
+    /// The leaves are not those of a tree.
+    #[error("{map:?} does not hold the leaves of a tree")]
+    Tree { map: Map, source: TreeError },
+    /// A transaction cannot be written as JSON.
+    #[error("transaction {id} cannot be written")]
+    Unwritable { id: TransactionId, source: serde_json::Error },
+    /// What was a transaction of the environment is none.
+    #[error("transaction {id} cannot be read")]
+    Unreadable { id: TransactionId, source: Box<dyn Error + Send + Sync> },
+    /// The database belongs to another environment.
+    #[error("the database is of another environment: its {field} is {found}, expected {expected}")]
+    OtherEnvironment { field: &'static str, expected: String, found: String },
+    /// The entries are those of another state.
+    #[error("the state in the database has the commitment {found}, and the database says {expected}")]
+    OtherState { expected: Digest, found: Digest },
+    /// A block cannot be executed again.
+    #[error("block {height} cannot be executed again")]
+    Execute { height: u32, source: Box<dyn Error + Send + Sync> },
+    /// Executing a block again gives another block, so another program proposed it.
+    #[error("executing block {height} again does not give the block that was proposed: its {field} differs")]
+    OtherBlock { height: u32, field: &'static str },
+}
+
+/// A state that a database keeps; see [`stored_state!`](crate::stored_state).
+pub trait StoredState: Sized {
+    /// The changes that lead from `before`, or else from an empty database, to this state.
+    ///
+    /// # Errors
+    /// [`StoredError::Database`] if a value does not encode.
+    fn changes(&self, before: Option<&Self>) -> Result<Vec<Change>, StoredError>;
+
+    /// The state that a view shows, of the environment with this genesis.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn restore(genesis: Self, view: &View) -> Result<Self, StoredError>;
+}
+
+/// A part of a state that is stored entry by entry.
+pub trait Part {
+    /// The changes of `map` that lead from `before`, or else from nothing, to this part.
+    ///
+    /// # Errors
+    /// [`StoredError::Database`] if a value does not encode.
+    fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError>;
+
+    /// Makes this part, which is that of a genesis, what a view shows in `map`.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError>;
+}
+
+/// Says which fields make up a state, so that a database can keep it: `parts` are maps and trees, `values` are all others that
+/// differ from those of the genesis at the end of a block. What is made from other fields comes last.
+///
+/// ```
+/// # use environments_core::deps::circuits_core::{Digest, shared::SharedMap, trees::KeyedTree};
+/// # #[derive(Clone)]
+/// struct State {
+///     height: u32,
+///     tree: KeyedTree,
+///     owners: SharedMap<Digest, u64>,
+///     owner_count: usize,
+/// }
+/// environments_core::stored_state!(State {
+///     values: [height],
+///     parts: [tree, owners],
+///     derived: |state| state.owner_count = state.owners.len(),
+/// });
+/// ```
+#[macro_export]
+macro_rules! stored_state {
+    (
+        $state:ty {
+            values: [$($($value:ident).+),* $(,)?]
+            $(, parts: [$($($part:ident).+),* $(,)?])?
+            $(, derived: $derived:expr)? $(,)?
+        }
+    ) => {
+        impl $crate::stored::StoredState for $state {
+            fn changes(
+                &self,
+                before: Option<&Self>,
+            ) -> Result<Vec<$crate::stored::Change>, $crate::stored::StoredError> {
+                let mut changes = ::std::vec![];
+                $(changes.extend($crate::stored::changed_value(
+                    concat!($(".", stringify!($value)),+),
+                    &self.$($value).+,
+                    before.map(|before| &before.$($value).+),
+                )?);)*
+                $($(changes.extend($crate::stored::Part::changes(
+                    &self.$($part).+,
+                    before.map(|before| &before.$($part).+),
+                    $crate::stored::Map(concat!("state", $(".", stringify!($part)),+)),
+                )?);)*)?
+                Ok(changes)
+            }
+
+            fn restore(
+                mut state: Self,
+                view: &$crate::stored::View,
+            ) -> Result<Self, $crate::stored::StoredError> {
+                let values = $crate::stored::Values::read(view)?;
+                $(state.$($value).+ = values.get(concat!($(".", stringify!($value)),+))?;)*
+                $($($crate::stored::Part::restore(
+                    &mut state.$($part).+,
+                    $crate::stored::Map(concat!("state", $(".", stringify!($part)),+)),
+                    view,
+                )?;)*)?
+                $(
+                    let derive: fn(&mut Self) = $derived;
+                    derive(&mut state);
+                )?
+                Ok(state)
+            }
+        }
+    };
+}
+
+/// Fields that are stored as a whole, by name. The values are bytes, because they are of several types.
+const VALUES: Map = Map("state");
+
+/// The change of a field that is stored as a whole, unless it is what it was.
+#[doc(hidden)]
+pub fn changed_value<T: Serialize + PartialEq>(
+    field: &str,
+    value: &T,
+    before: Option<&T>,
+) -> Result<Option<Change>, StoredError> {
+    if before == Some(value) {
+        return Ok(None);
+    }
+    let bytes = encode(VALUES, value)?;
+    Ok(Some(VALUES.change(field, Some(&bytes))?))
+}
+
+/// The fields that are stored as a whole.
+#[doc(hidden)]
+pub struct Values(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Values {
+    #[doc(hidden)]
+    pub fn read(view: &View) -> Result<Self, StoredError> {
+        Ok(Self(view.entries(VALUES)?.into_iter().collect()))
+    }
+
+    #[doc(hidden)]
+    pub fn get<T: DeserializeOwned>(&self, field: &str) -> Result<T, StoredError> {
+        let missing = || StoredError::Missing { map: VALUES, key: field.to_owned() };
+        decode(VALUES, self.0.get(field.as_bytes()).ok_or_else(missing)?)
+    }
+}
+
+/// One entry: the [`Identity`].
+pub(crate) const IDENTITY: Map = Map("identity");
+/// One entry: the commitment of the state.
+pub(crate) const COMMITMENT: Map = Map("commitment");
+
+/// Whose states they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    kind: String,
+    chain_id: u64,
+    environment: u16,
+    genesis: Digest,
+    /// The commitment to the producer's secret; zero for a follower, since producers change and the environment stays.
+    producer: Digest,
+}
+
+impl Identity {
+    pub(crate) fn of<E: Environment>(environment: &E) -> Self {
+        Self {
+            kind: E::KIND.to_owned(),
+            chain_id: environment.chain_id(),
+            environment: environment.id().get(),
+            genesis: environment.commitment(&environment.genesis()),
+            producer: environment.producer(),
+        }
+    }
+
+    /// The environment, whoever makes its blocks.
+    pub(crate) fn of_any_producer(self) -> Self {
+        Self { producer: Digest::ZERO, ..self }
+    }
+
+    /// Checks that a view shows this identity.
+    pub(crate) fn check(&self, view: &View) -> Result<(), StoredError> {
+        let found: Self = only(IDENTITY, view)?;
+        let fields = [
+            ("kind", self.kind.clone(), found.kind),
+            ("chain id", self.chain_id.to_string(), found.chain_id.to_string()),
+            ("id", self.environment.to_string(), found.environment.to_string()),
+            ("genesis", self.genesis.to_string(), found.genesis.to_string()),
+            ("producer", self.producer.to_string(), found.producer.to_string()),
+        ];
+        match fields.into_iter().find(|(_, expected, found)| expected != found) {
+            Some((field, expected, found)) => Err(StoredError::OtherEnvironment { field, expected, found }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The state that a view shows, which has the commitment that was stored with it.
+pub(crate) fn restore_state<E: Environment>(environment: &E, view: &View) -> Result<E::State, StoredError> {
+    let state = E::State::restore(environment.genesis(), view)?;
+    let (expected, found) = (only(COMMITMENT, view)?, environment.commitment(&state));
+    if found == expected { Ok(state) } else { Err(StoredError::OtherState { expected, found }) }
+}
+
+/// Encodes a key, or the value of a map whose values are of several types.
+pub(crate) fn encode<T: Serialize>(map: Map, value: &T) -> Result<Vec<u8>, StoredError> {
+    Ok(postcard::to_allocvec(value).map_err(|source| DatabaseError::Encode { map, source })?)
+}
+
+/// Decodes what [`encode`] encoded.
+pub(crate) fn decode<T: DeserializeOwned>(map: Map, bytes: &[u8]) -> Result<T, StoredError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(StoredError::Entry { map }),
+    }
+}
+
+/// The number that a key is.
+pub(crate) fn number(map: Map, key: &[u8]) -> Result<u64, StoredError> {
+    Ok(u64::from_be_bytes(key.try_into().map_err(|_| StoredError::Entry { map })?))
+}
+
+/// The one entry of a map.
+pub(crate) fn only<T: DeserializeOwned>(map: Map, view: &View) -> Result<T, StoredError> {
+    let missing = || StoredError::Missing { map, key: String::new() };
+    view.entries(map)?.pop().map(|(_, value)| value).ok_or_else(missing)
+}
+
+impl<K, V> Part for SharedMap<K, V>
+where
+    K: Ord + Clone + Serialize + DeserializeOwned,
+    V: Clone + PartialEq + Serialize + DeserializeOwned,
+{
+    fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError> {
+        let nothing = Self::new();
+        let changed = before.unwrap_or(&nothing).changed_entries(self);
+        changed.map(|(key, value)| Ok(map.change(encode(map, key)?, value)?)).collect()
+    }
+
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
+        let entries = view.entries(map)?.into_iter();
+        let entries = entries.map(|(key, value)| Ok((decode(map, &key)?, value)));
+        *self = entries.collect::<Result<_, StoredError>>()?;
+        Ok(())
+    }
+}
+
+/// By index: key and value of a leaf. The sentinel is in every tree.
+impl Part for KeyedTree {
+    fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError> {
+        let nothing = Self::new(self.depth());
+        let changed = before.unwrap_or(&nothing).changed_entries(self);
+        changed
+            .filter(|(index, ..)| *index > 0)
+            .map(|(index, key, value)| Ok(map.change(index.to_be_bytes(), Some(&(key, value)))?))
+            .collect()
+    }
+
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
+        let mut entries: Vec<(Digest, Digest)> = vec![];
+        for (expected, (index, entry)) in (1..).zip(view.entries(map)?) {
+            if number(map, &index)? != expected {
+                return Err(StoredError::Entry { map });
+            }
+            entries.push(entry);
+        }
+        let tree = Self::from_entries(self.depth(), entries);
+        *self = tree.map_err(|source| StoredError::Tree { map, source })?;
+        Ok(())
+    }
+}
+
+/// What is stored of an append tree, the count under the last index of all.
+#[derive(Serialize, Deserialize)]
+enum Slot {
+    Count(u64),
+    Leaf(Digest),
+}
+
+impl Part for AppendTree {
+    fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError> {
+        let nothing = Self::new(self.depth());
+        let mut changes = vec![];
+        for (index, leaf) in before.unwrap_or(&nothing).changed_leaves(self) {
+            let leaf = (leaf != Digest::ZERO).then_some(Slot::Leaf(leaf));
+            changes.push(map.change(index.to_be_bytes(), leaf.as_ref())?);
+        }
+        if before.is_none_or(|before| before.count() != self.count()) {
+            changes.push(map.change(u64::MAX.to_be_bytes(), Some(&Slot::Count(self.count())))?);
+        }
+        Ok(changes)
+    }
+
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
+        let mut entries: Vec<(Vec<u8>, Slot)> = view.entries(map)?;
+        let Some((_, Slot::Count(count))) = entries.pop() else {
+            return Err(StoredError::Missing { map, key: "count".to_owned() });
+        };
+        let leaves = entries.into_iter().map(|(index, slot)| match slot {
+            Slot::Leaf(leaf) => Ok((number(map, &index)?, leaf)),
+            Slot::Count(_) => Err(StoredError::Entry { map }),
+        });
+        let leaves = leaves.collect::<Result<Vec<_>, _>>()?;
+        let tree = Self::from_leaves(self.depth(), count, leaves);
+        *self = tree.map_err(|source| StoredError::Tree { map, source })?;
+        Ok(())
+    }
+}
+
+impl Part for IndexTree {
+    fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError> {
+        let nothing = Self::new(self.depth());
+        let changed = before.unwrap_or(&nothing).changed_leaves(self).into_iter();
+        let changes = changed.map(|(index, leaf)| {
+            let leaf = (leaf != Digest::ZERO).then_some(leaf);
+            Ok(map.change(index.to_be_bytes(), leaf.as_ref())?)
+        });
+        changes.collect()
+    }
+
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
+        let tree = |source| StoredError::Tree { map, source };
+        let mut leaves: Vec<(u64, Digest)> = vec![];
+        for (index, leaf) in view.entries(map)? {
+            leaves.push((number(map, &index)?, leaf));
+        }
+        *self = Self::new(self.depth());
+        // Leaves that are neighbours are hashed together.
+        for run in leaves.chunk_by(|(index, _), (next, _)| index + 1 == *next) {
+            let digests: Vec<_> = run.iter().map(|(_, leaf)| *leaf).collect();
+            self.set_range(run[0].0, &digests).map_err(tree)?;
+        }
+        Ok(())
+    }
+}

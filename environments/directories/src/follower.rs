@@ -1,0 +1,452 @@
+//! A follower in a directory.
+
+mod chain;
+mod files;
+mod layout;
+mod status;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use circuits_core::Digest;
+use circuits_database::{Change, DatabaseError, Store};
+use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind};
+use circuits_protocol::{registry::Producer, statement::BlockStatement};
+use environments_core::{
+    EnvironmentId,
+    follower::{DynFollower, FollowError},
+    published::{PublishedBlock, PublishedError, SignatureError, block_id},
+    stored::StoredError,
+};
+use thiserror::Error;
+
+use crate::names::named_block;
+
+pub use self::{
+    chain::Batched,
+    layout::{Rival, Stage},
+    status::{BlockStatus, FollowerStatus},
+};
+use self::{
+    chain::{Link, Turn, turn},
+    files::{Seen, list},
+    layout::{BATCHED, BLOCKS, DATABASE, FORMAT, Followed, PROVEN, RIVALS, proven_change, rival_change},
+};
+
+/// Steps that can be gone back, which is what a producer can drop and replace. One step is one block, or what is noted of others.
+const KEPT: usize = 1 << 10;
+
+/// Why a follower's directory is not used.
+#[derive(Debug, Error)]
+pub enum FollowerDirectoryError {
+    /// The directory cannot be made or listed.
+    #[error("{path}: cannot {action} the directory", path = .path.display())]
+    Directory { path: PathBuf, action: &'static str, source: io::Error },
+    /// The database cannot be read or written.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The state in it cannot be read or written.
+    #[error("{path}", path = .path.display())]
+    Stored { path: PathBuf, source: Box<StoredError> },
+    /// An earlier step was not stored, so the follower is ahead of its directory.
+    #[error("{path}: an earlier step was not stored; open the directory again", path = .path.display())]
+    Behind { path: PathBuf },
+}
+
+/// Why a file is not a block that can be followed.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// It cannot be read, or is too large.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It is no proposed block.
+    #[error(transparent)]
+    Published(#[from] PublishedError),
+    /// It is of another chain or environment.
+    #[error("the block is of environment {environment} of chain {chain_id}")]
+    Elsewhere { chain_id: u64, environment: EnvironmentId },
+    /// No producer of the environment signed it.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The environment has no producer.
+    #[error("the environment has no producer")]
+    NoProducer,
+    /// The file was replaced after it was looked at.
+    #[error("the file has another block than when it was looked at")]
+    Replaced,
+    /// It does not lead to the state that it states.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+}
+
+/// A refused file.
+#[derive(Debug)]
+pub struct RefusedFile {
+    pub path: PathBuf,
+    pub reason: Refusal,
+}
+
+/// What a look at published blocks changed.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Heights of the blocks that were applied, in order.
+    pub applied: Vec<u32>,
+    /// The height that the chain went back to, if it did.
+    pub went_back: Option<u32>,
+    /// Blocks beside the chain that were not known before.
+    pub rivals: Vec<Rival>,
+    /// Files that were refused, and were not before.
+    pub refused: Vec<RefusedFile>,
+    /// Whether superblocks have taken another state than the chain has at its height.
+    pub contradicts: bool,
+}
+
+/// A follower in a directory, locked as a producer's is.
+pub struct FollowerDirectory {
+    follower: Box<dyn DynFollower>,
+    /// Whose blocks are followed.
+    producers: Vec<Producer>,
+    store: Store,
+    path: PathBuf,
+    step: u64,
+    is_behind: bool,
+    /// The blocks of the chain whose states are kept, by height, and the state before the first one.
+    chain: BTreeMap<u32, Followed>,
+    start: (u32, Digest),
+    rivals: BTreeSet<(u32, Digest)>,
+    /// Blocks with valid proofs, whether or not they are in the chain.
+    proven: BTreeSet<Digest>,
+    /// Signed blocks, each with a file.
+    published: BTreeMap<Link, PathBuf>,
+    /// Files that were looked at, as they were then.
+    seen: BTreeMap<PathBuf, Seen>,
+    batched: Option<Batched>,
+}
+
+impl FollowerDirectory {
+    /// Opens the directory of `follower`, which is at genesis, and brings it to where it was. A directory that is missing or empty
+    /// becomes that of a follower at genesis. Blocks are followed if one of `producers` signed them.
+    ///
+    /// # Errors
+    /// [`FollowerDirectoryError`]
+    pub fn open(
+        directory: &Path,
+        mut follower: Box<dyn DynFollower>,
+        producers: Vec<Producer>,
+    ) -> Result<Self, FollowerDirectoryError> {
+        fs::create_dir_all(directory).map_err(|source| FollowerDirectoryError::Directory {
+            path: directory.to_owned(),
+            action: "make",
+            source,
+        })?;
+        let path = directory.join(DATABASE);
+        let start = (follower.height(), follower.commitment());
+        let store = match Store::open(&path, FORMAT) {
+            Err(DatabaseError::Missing { .. }) => {
+                let changes = follower.changes().map_err(|source| stored(&path, source))?;
+                Store::create(&path, FORMAT, follower.chain_id(), 0, &changes)?
+            }
+            opened => opened?,
+        };
+        let mut opened = Self {
+            follower,
+            producers,
+            store,
+            path,
+            step: 0,
+            is_behind: false,
+            chain: BTreeMap::new(),
+            start,
+            rivals: BTreeSet::new(),
+            proven: BTreeSet::new(),
+            published: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            batched: None,
+        };
+        opened.reload()?;
+        Ok(opened)
+    }
+
+    /// Takes everything from the database.
+    fn reload(&mut self) -> Result<(), FollowerDirectoryError> {
+        let view = self.store.latest()?;
+        self.follower.restore(&view).map_err(|source| stored(&self.path, source))?;
+        self.step = view.height();
+        let wrong = |map| stored(&self.path, StoredError::Entry { map });
+        let height = |map, key: &[u8]| -> Result<u32, FollowerDirectoryError> {
+            let bytes = key.first_chunk().ok_or_else(|| wrong(map))?;
+            Ok(u32::from_be_bytes(*bytes))
+        };
+        self.chain = BTreeMap::new();
+        for (key, followed) in view.entries(BLOCKS)? {
+            self.chain.insert(height(BLOCKS, &key)?, followed);
+        }
+        self.rivals = BTreeSet::new();
+        for (key, id) in view.entries(RIVALS)? {
+            self.rivals.insert((height(RIVALS, &key)?, id));
+        }
+        // One entry for each: its id is the key and the value.
+        self.proven = view.entries(PROVEN)?.into_iter().map(|(_, id)| id).collect();
+        self.batched = view.entries(BATCHED)?.pop().map(|(_, batched)| batched);
+        let last = self.chain.last_key_value().map(|(height, followed)| (*height, followed.new_state));
+        if last.unwrap_or(self.start) != (self.follower.height(), self.follower.commitment()) {
+            return Err(wrong(BLOCKS));
+        }
+        Ok(())
+    }
+
+    /// The environment's id.
+    #[must_use]
+    pub fn id(&self) -> EnvironmentId {
+        self.follower.id()
+    }
+
+    /// Height of the last block; 0 is genesis.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        self.follower.height()
+    }
+
+    /// Commitment of the state after the last block.
+    #[must_use]
+    pub fn commitment(&self) -> Digest {
+        self.follower.commitment()
+    }
+
+    /// The height up to which superblocks have the chain; `None` if they have another state, or one that is not reached yet.
+    #[must_use]
+    pub fn batched_height(&self) -> Option<u32> {
+        let batched = self.batched?;
+        (self.state(batched.height) == Some(batched.state)).then_some(batched.height)
+    }
+
+    /// How far the block of a height is; `None` if there is none.
+    #[must_use]
+    pub fn stage(&self, height: u32) -> Option<Stage> {
+        let followed = self.chain.get(&height)?;
+        if self.batched_height().is_some_and(|batched| height <= batched) {
+            return Some(Stage::Batched);
+        }
+        Some(if self.proven.contains(&followed.id) { Stage::Proven } else { Stage::Proposed })
+    }
+
+    /// The commitment of the state of a height.
+    #[must_use]
+    pub fn state(&self, height: u32) -> Option<Digest> {
+        let (start, state) = self.start;
+        self.chain.get(&height).map(|followed| followed.new_state).or((height == start).then_some(state))
+    }
+
+    /// The blocks beside the chain that their producer signed, by height.
+    pub fn rivals(&self) -> impl Iterator<Item = Rival> {
+        self.rivals.iter().map(|&(height, id)| Rival { height, id })
+    }
+
+    /// Notes that a valid proof makes this statement, which the caller has verified. Whether the block is in the chain or not makes
+    /// no difference to that.
+    ///
+    /// # Errors
+    /// [`FollowerDirectoryError`]
+    pub fn note_proven(&mut self, statement: &BlockStatement) -> Result<(), FollowerDirectoryError> {
+        let id = block_id(self.follower.chain_id(), statement);
+        if self.proven.contains(&id) {
+            return Ok(());
+        }
+        self.check_is_not_behind()?;
+        self.is_behind = true;
+        self.commit(&[proven_change(&id)?])?;
+        self.proven.insert(id);
+        self.is_behind = false;
+        Ok(())
+    }
+
+    fn check_is_not_behind(&self) -> Result<(), FollowerDirectoryError> {
+        if self.is_behind { Err(FollowerDirectoryError::Behind { path: self.path.clone() }) } else { Ok(()) }
+    }
+
+    /// Looks at the files in `directory`, and follows the blocks in them: those that superblocks have taken, as `batched` says, and
+    /// the highest ones above. Files that are as they were when they were looked at are not read again, unless they
+    /// are needed.
+    ///
+    /// # Errors
+    /// [`FollowerDirectoryError`]; what a file has of its own is in [`Looked::refused`].
+    pub fn look(
+        &mut self,
+        directory: &Path,
+        batched: Option<Batched>,
+    ) -> Result<Looked, FollowerDirectoryError> {
+        self.check_is_not_behind()?;
+        let mut looked = Looked::default();
+        for (path, now) in list(directory)? {
+            if self.seen.insert(path.clone(), now) == Some(now) {
+                continue;
+            }
+            // What the chain has is read again only if it is needed again.
+            if let Some(link) = self.named(&path) {
+                self.published.entry(link).or_insert(path);
+                continue;
+            }
+            match self.read(&path) {
+                Ok(block) => {
+                    self.published.entry(link(&block)).or_insert(path);
+                }
+                Err(reason) => looked.refused.push(RefusedFile { path, reason }),
+            }
+        }
+        self.is_behind = true;
+        self.note_batched(batched)?;
+        while let Some(Turn { from, links }) = self.turn() {
+            if from < self.height() {
+                self.go_back(from)?;
+                looked.went_back = Some(looked.went_back.map_or(from, |before| before.min(from)));
+                looked.applied.retain(|applied| *applied <= from);
+            }
+            for link in links {
+                match self.apply(&link)? {
+                    Ok(()) => looked.applied.push(link.height),
+                    Err(refused) => {
+                        looked.refused.push(refused);
+                        break;
+                    }
+                }
+            }
+        }
+        looked.rivals = self.note_rivals()?;
+        looked.contradicts = self
+            .batched
+            .is_some_and(|batched| self.state(batched.height).is_some_and(|state| state != batched.state));
+        self.is_behind = false;
+        Ok(looked)
+    }
+
+    /// The block of the chain that a file is named after.
+    fn named(&self, path: &Path) -> Option<Link> {
+        let (height, digits) = named_block(path)?;
+        let Followed { id, previous_state, new_state, .. } = *self.chain.get(&height)?;
+        id.to_string().starts_with(digits).then_some(Link { height, previous_state, new_state, id })
+    }
+
+    fn turn(&self) -> Option<Turn> {
+        // Steps that are not kept cannot be gone back.
+        let first = (self.step + 1).saturating_sub(KEPT as u64);
+        let kept = self.chain.iter().filter(|(_, followed)| followed.step >= first);
+        let mut states: BTreeMap<_, _> =
+            kept.map(|(height, followed)| (*height, followed.new_state)).collect();
+        if self.step < KEPT as u64 {
+            states.insert(self.start.0, self.start.1);
+        }
+        turn(&states, &self.published.keys().copied().collect(), self.batched)
+    }
+
+    /// Reads a file that somebody published.
+    fn read(&self, path: &Path) -> Result<PublishedBlock, Refusal> {
+        let bytes = file::read_bytes(FileKind::ProposedBlock, path, BUNDLE_LIMIT)?;
+        let block = PublishedBlock::decode(&bytes)?;
+        let (chain_id, environment) = (block.chain_id(), block.header().environment);
+        if (chain_id, environment) != (self.follower.chain_id(), self.follower.id()) {
+            return Err(Refusal::Elsewhere { chain_id, environment });
+        }
+        let mut refusal = Refusal::NoProducer;
+        for producer in &self.producers {
+            match block.check_signature(producer) {
+                Ok(()) => return Ok(block),
+                // What the block's own producer says counts.
+                Err(error @ SignatureError::Signature(_)) => return Err(error.into()),
+                Err(error) => refusal = error.into(),
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Applies a published block, and stores that. A block that is refused is forgotten.
+    fn apply(&mut self, wanted: &Link) -> Result<Result<(), RefusedFile>, FollowerDirectoryError> {
+        let Some(path) = self.published.get(wanted).cloned() else { return Ok(Ok(())) };
+        let applied = self.read(&path).and_then(|block| {
+            if link(&block) != *wanted {
+                return Err(Refusal::Replaced);
+            }
+            Ok(self.follower.apply(block.statement(), block.body())?)
+        });
+        if let Err(reason) = applied {
+            self.published.remove(wanted);
+            return Ok(Err(RefusedFile { path, reason }));
+        }
+        let Link { height, previous_state, new_state, id } = *wanted;
+        let followed = Followed { id, previous_state, new_state, step: self.step + 1 };
+        let mut changes = self.follower.changes().map_err(|source| stored(&self.path, source))?;
+        changes.push(BLOCKS.change(height.to_be_bytes(), Some(&followed))?);
+        self.commit(&changes)?;
+        self.chain.insert(height, followed);
+        Ok(Ok(()))
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), FollowerDirectoryError> {
+        self.store.commit(self.step + 1, changes, KEPT)?;
+        self.step += 1;
+        Ok(())
+    }
+
+    /// Notes what superblocks have taken, if it is news. What is not told any more is still so.
+    fn note_batched(&mut self, batched: Option<Batched>) -> Result<(), FollowerDirectoryError> {
+        if batched.is_some() && batched != self.batched {
+            self.commit(&[BATCHED.change([], batched.as_ref())?])?;
+            self.batched = batched;
+        }
+        Ok(())
+    }
+
+    /// Goes back to the state of a height that is kept. What was noted since, of blocks and superblocks, stays.
+    fn go_back(&mut self, height: u32) -> Result<(), FollowerDirectoryError> {
+        let (batched, proven, rivals) = (self.batched, self.proven.clone(), self.rivals.clone());
+        let step = self.chain.get(&height).map_or(0, |followed| followed.step);
+        self.store.roll_back(step)?;
+        self.reload()?;
+        self.note_batched(batched)?;
+        let proven: Vec<_> = proven.difference(&self.proven).copied().collect();
+        let rivals: Vec<_> = rivals.difference(&self.rivals).copied().collect();
+        let mut changes = proven.iter().map(proven_change).collect::<Result<Vec<_>, _>>()?;
+        for rival in &rivals {
+            changes.push(rival_change(rival)?);
+        }
+        if !changes.is_empty() {
+            self.commit(&changes)?;
+        }
+        self.proven.extend(proven);
+        self.rivals.extend(rivals);
+        Ok(())
+    }
+
+    /// Notes the signed blocks that are beside the chain.
+    fn note_rivals(&mut self) -> Result<Vec<Rival>, FollowerDirectoryError> {
+        let beside = self
+            .published
+            .keys()
+            .filter(|link| self.chain.get(&link.height).is_some_and(|followed| followed.id != link.id));
+        let new: Vec<_> =
+            beside.map(|link| (link.height, link.id)).filter(|rival| !self.rivals.contains(rival)).collect();
+        if new.is_empty() {
+            return Ok(vec![]);
+        }
+        let changes = new.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?;
+        self.commit(&changes)?;
+        self.rivals.extend(&new);
+        Ok(new.into_iter().map(|(height, id)| Rival { height, id }).collect())
+    }
+}
+
+fn stored(path: &Path, source: StoredError) -> FollowerDirectoryError {
+    FollowerDirectoryError::Stored { path: path.to_owned(), source: Box::new(source) }
+}
+
+fn link(block: &PublishedBlock) -> Link {
+    let statement = block.statement();
+    Link {
+        height: block.header().last_height,
+        previous_state: statement.previous_state,
+        new_state: statement.new_state,
+        id: block.id(),
+    }
+}

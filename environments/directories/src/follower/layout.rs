@@ -1,0 +1,68 @@
+//! What a follower's database holds beside the state.
+
+use std::fmt;
+
+use circuits_core::Digest;
+use circuits_database::{Change, DatabaseError, Format, Map};
+use serde::{Deserialize, Serialize};
+
+/// The format of the databases. Its version grows with any change of what is stored.
+pub(super) const FORMAT: Format = Format { kind: "follower of an environment", version: 1 };
+/// By height: a [`Followed`].
+pub(super) const BLOCKS: Map = Map("followed");
+/// By height and id: a block that is signed, and is not the one of its height in the chain that was in place.
+pub(super) const RIVALS: Map = Map("rivals");
+/// By id: a block with a valid proof.
+pub(super) const PROVEN: Map = Map("proven");
+/// One entry: what superblocks have taken, as the last look was told.
+pub(super) const BATCHED: Map = Map("batched");
+/// The database of a follower.
+pub(super) const DATABASE: &str = "follower.redb";
+
+/// How far a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Its producer signed it.
+    Proposed,
+    /// It has a valid proof.
+    Proven,
+    /// A superblock has it.
+    Batched,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proposed => "proposed",
+            Self::Proven => "proven",
+            Self::Batched => "batched",
+        })
+    }
+}
+
+/// Two different blocks of one height, both signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Rival {
+    pub height: u32,
+    /// The block that is not in the chain that was in place.
+    pub id: Digest,
+}
+
+/// A block of the chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Followed {
+    pub(super) id: Digest,
+    pub(super) previous_state: Digest,
+    pub(super) new_state: Digest,
+    /// The step that applied it.
+    pub(super) step: u64,
+}
+
+pub(super) fn proven_change(id: &Digest) -> Result<Change, DatabaseError> {
+    PROVEN.change(id.to_bytes(), Some(id))
+}
+
+pub(super) fn rival_change((height, id): &(u32, Digest)) -> Result<Change, DatabaseError> {
+    RIVALS.change([height.to_be_bytes().as_slice(), &id.to_bytes()].concat(), Some(id))
+}
