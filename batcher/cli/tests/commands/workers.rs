@@ -326,14 +326,14 @@ fn a_broker_refuses_who_is_not_in_its_file() {
     let [token, helpers, ledger] =
         ["token", "helpers.toml", "ledger"].map(|name| directory.path().join(name));
     let (queue, store) = (database("refuses"), format!("file://{}/tasks", directory.path().display()));
-    let lend = ["broker", "--queue", &queue, "--store", &store, "--json", "--helpers", text(&helpers)];
+    let lend = ["broker", "--queue", &queue, "--store", &store, "--helpers", text(&helpers)];
     let lend = [&lend[..], &["--ledger", text(&ledger), "--listen", "127.0.0.1:0"]].concat();
     error_of(&lend, 3);
     fs::write(&helpers, "[helpers]\nanna = \"abc\"\n").expect("writable");
     let error = error_of(&lend, 3);
     assert!(error.contains("anna") && !error.contains("abc"), "{error}");
     fs::write(&helpers, "[helpers]\n").expect("writable");
-    let mut broker = Background::start(&lend);
+    let mut broker = Background::start(&[&lend[..], &["--json"]].concat());
     let url = format!("http://{}", broker.wait_for("listening at "));
     json(&superblock(&["helper", "token", "anna", "--out", text(&token), "--json"]), 0);
     let error = error_of(&["helper", "run", "--broker", &url, "--token-file", text(&token)], 3);
