@@ -179,8 +179,8 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             jobs,
             stop: &progress::STOP,
         };
-        runner.run(&scenario, &arguments.out)
-    })??;
+        Ok(runner.run(&scenario, &arguments.out)?)
+    })?;
     let has_refusals = !report.rejected.is_empty();
     let embedded_l1 = if not_settled.is_none() {
         let note = |message: &str| {

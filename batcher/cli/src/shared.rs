@@ -193,11 +193,11 @@ impl CoordinatorArguments {
         asked: Option<usize>,
         engine: &Engine,
         options: Options,
-        work: impl FnOnce(usize, Option<prove::Shared<'_>>) -> T,
+        work: impl FnOnce(usize, Option<prove::Shared<'_>>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let (jobs, works) = (progress::jobs(asked), asked != Some(0));
         if !self.shared.is_given() {
-            return if works { Ok(work(jobs, None)) } else { Err(SharedError::NoWorkers.into()) };
+            return if works { work(jobs, None) } else { Err(SharedError::NoWorkers.into()) };
         }
         let shared = self.shared.open(jobs, jobs as u64 * TASK_BYTES, Store::Needed, options)?;
         let hops = HopCircuits::new(engine.pinned(), engine.cache());
@@ -209,7 +209,7 @@ impl CoordinatorArguments {
             worker: works.then_some(&worker as &dyn Handler),
             replan: self.replan,
         };
-        Ok(work(jobs, Some(shared)))
+        work(jobs, Some(shared))
     }
 }
 

@@ -201,7 +201,8 @@ impl Batcher<'_> {
         };
         let plan = match planned {
             Planned::Plan(plan) => *plan,
-            Planned::Nothing(Selection { left_out, l1_waits, .. }) => {
+            Planned::Nothing(selection) => {
+                let Selection { left_out, l1_waits, .. } = *selection;
                 outcome.left_out = with_paths(left_out, &blocks);
                 outcome.l1_waits = l1_waits;
                 return Ok(outcome);

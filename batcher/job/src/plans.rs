@@ -67,7 +67,7 @@ pub enum PlanError {
     Name(#[from] GraphNameError),
     /// The shared store has something else in the plan's place.
     #[error("plan {name} is damaged: {source}; make another plan")]
-    Damaged { name: GraphName, source: GraphError },
+    Damaged { name: GraphName, source: Box<GraphError> },
     /// A block of the shared plan is not here.
     #[error(
         "plan {name} has {block}, which is not among the valid blocks here; add it, or make another plan"
@@ -75,7 +75,7 @@ pub enum PlanError {
     Missing { name: GraphName, block: String },
     /// The blocks of the shared plan cannot come in its order.
     #[error("plan {name} cannot be repeated: {source}; make another plan")]
-    Repeat { name: GraphName, source: RepeatError },
+    Repeat { name: GraphName, source: Box<RepeatError> },
     /// The rest of the shared plan is another one.
     #[error(
         "plan {name} is of other deposits, another registry, or a program with other circuits; \
@@ -87,8 +87,8 @@ pub enum PlanError {
 /// What there is to do for a superblock.
 pub(crate) enum Planned {
     Plan(Box<Plan>),
-    /// No block can be batched.
-    Nothing(Selection),
+    /// No block can be batched; why, the selection says.
+    Nothing(Box<Selection>),
 }
 
 /// A plan in the store.
@@ -120,7 +120,7 @@ impl Waiting<'_> {
         // Without what cannot be read, good blocks would be left out.
         (self.check)(self.state)?;
         if selection.contents.blocks.is_empty() {
-            return Ok(Planned::Nothing(selection));
+            return Ok(Planned::Nothing(Box::new(selection)));
         }
         Ok(Planned::Plan(Box::new(self.plan_of(selection)?)))
     }
@@ -171,7 +171,7 @@ impl Waiting<'_> {
     fn repeat(&self, Stored { name, graph, .. }: Stored) -> Result<Plan, PlanError> {
         let graph = match graph {
             Ok(graph) => graph,
-            Err(source) => return Err(PlanError::Damaged { name, source }),
+            Err(error) => return Err(PlanError::Damaged { name, source: Box::new(error) }),
         };
         let id = |candidate: &Candidate| block_id(candidate.key, &candidate.statement);
         let known: BTreeMap<_, _> = self.candidates.iter().map(id).zip(0..).collect();
@@ -188,7 +188,7 @@ impl Waiting<'_> {
         let selection = self.selection_of(&order, of_l1);
         (self.check)(self.state)?;
         match selection {
-            Err(source) => Err(PlanError::Repeat { name, source }),
+            Err(error) => Err(PlanError::Repeat { name, source: Box::new(error) }),
             Ok(None) => Err(PlanError::Other { name }),
             Ok(Some(selection)) => {
                 let plan = self.plan_of(selection)?;
