@@ -29,14 +29,25 @@ pub(crate) const MOST_CANDIDATES: usize = 128;
 /// A node that says nothing for so long does not answer: blobs are megabytes.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where L1 settled a superblock, and by which blobs its data goes.
+/// Where L1 settled a superblock, by which blobs its data goes, and what the contract says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
     pub number: u32,
     pub block_number: u64,
     pub transaction: B256,
+    pub stated: Stated,
     /// The versioned hashes of the transaction's blobs, in order.
     pub hashes: Vec<B256>,
+}
+
+/// What the contract's event has of a superblock's statement, as the contract has words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stated {
+    pub new_state: B256,
+    pub registry_root: B256,
+    pub body_chain: B256,
+    /// Deposits that superblocks have taken by then.
+    pub queue_length: u32,
 }
 
 /// Why a source gives no blobs.

@@ -27,7 +27,7 @@ use revm::{
 
 use crate::{
     blob_source::{BlobSource, Settlement, SourceError},
-    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction, begins_with},
+    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, begins_with},
     limits::{MAX_GAS, check_length},
     reason::Revert,
 };
@@ -63,7 +63,6 @@ struct Chain {
     state: State,
     blocks: Vec<Block>,
     receipts: Vec<Receipt>,
-    transactions: Vec<(B256, Transaction)>,
     events: Vec<(Address, Event)>,
     /// The blobs of transactions that are in blocks.
     blobs: Vec<(B256, Vec<Bytes>)>,
@@ -113,17 +112,11 @@ impl Embedded {
             .nonce(nonce)
             .chain_id(Some(self.chain_id));
         let name = [call.from.as_slice(), &nonce.to_be_bytes()].concat();
-        let called = Transaction { to: call.to, input: call.input.clone() };
-        self.include(keccak256(name), transaction, called)
+        self.include(keccak256(name), transaction)
     }
 
     /// Runs a transaction in a block of its own.
-    fn include(
-        &self,
-        hash: B256,
-        transaction: TxEnvBuilder,
-        called: Transaction,
-    ) -> Result<Receipt, L1Error> {
+    fn include(&self, hash: B256, transaction: TxEnvBuilder) -> Result<Receipt, L1Error> {
         let refused = |reason: &dyn fmt::Display| L1Error::Transaction { reason: reason.to_string() };
         let transaction = transaction.build().map_err(|error| refused(&format!("{error:?}")))?;
         let mut chain = self.chain();
@@ -135,7 +128,6 @@ impl Embedded {
             .build_mainnet();
         let result = evm.transact_commit(transaction).map_err(|error| refused(&error))?;
         let block = chain.add_block(result.tx_gas_used());
-        chain.transactions.push((hash, called));
         let receipt = Receipt {
             transaction: hash,
             block_number: block.number,
@@ -218,7 +210,6 @@ impl Chain {
             state: State::default(),
             blocks: vec![],
             receipts: vec![],
-            transactions: vec![],
             events: vec![],
             blobs: vec![],
             base_fee: BASE_FEE,
@@ -302,12 +293,6 @@ impl L1 for Embedded {
         Ok(self.chain().receipts.iter().find(|receipt| receipt.transaction == transaction).copied())
     }
 
-    fn transaction(&self, hash: B256) -> Result<Option<Transaction>, L1Error> {
-        let chain = self.chain();
-        let found = chain.transactions.iter().find(|(included, _)| *included == hash);
-        Ok(found.map(|(_, called)| called.clone()))
-    }
-
     fn send(&self, transaction: &[u8]) -> Result<(), L1Error> {
         let refused = |reason: &dyn fmt::Display| L1Error::Transaction { reason: reason.to_string() };
         let mut encoded = transaction;
@@ -346,8 +331,7 @@ impl L1 for Embedded {
             .chain_id(signed.chain_id())
             .blob_hashes(signed.blob_versioned_hashes().unwrap_or_default().to_vec())
             .max_fee_per_blob_gas(signed.max_fee_per_blob_gas().unwrap_or_default());
-        let called = Transaction { to: signed.to(), input: signed.input().clone() };
-        self.include(hash, transaction, called)?;
+        self.include(hash, transaction)?;
         if let Some(sidecar) = sidecar {
             let blobs = sidecar.blobs.iter().map(|blob| Bytes::copy_from_slice(blob.as_slice()));
             self.chain().blobs.push((hash, blobs.collect()));
@@ -412,6 +396,7 @@ mod tests {
     use super::*;
     use crate::{
         attempt::Unsigned,
+        blob_source::Stated,
         blobs::{Blobs, data_of},
         fees::{BaseFees, FeeLimits},
         signer::Signer,
@@ -449,6 +434,7 @@ mod tests {
             number: 1,
             block_number: receipt.block_number,
             transaction: attempt.hash,
+            stated: Stated::default(),
             hashes: blobs.hashes().to_vec(),
         };
         let found = l1.blobs(&settlement).expect("it has them");

@@ -18,14 +18,14 @@ use thiserror::Error;
 
 use crate::{
     abi::Settlement::{SuperblockSettled, statementDigestOfCall},
-    blob_source::{BlobDirectory, BlobSource, MOST_CANDIDATES, Settlement, SourceError},
+    blob_source::{BlobDirectory, BlobSource, MOST_CANDIDATES, Settlement, SourceError, Stated},
     blobs::{BlobError, MOST_READ_BLOBS, data_of, versioned_hash},
     contract::Contract,
     data::{DataError, SuperblockData},
     finalized::{Finalized, FinalizedError},
     job::Finality,
     l1::{At, Event, L1Error},
-    lone_block::{CallError, superblock_of_call},
+    lone_block::{LoneBlockError, superblock_of_events},
     superblock::{ContractDigest, of_digest},
 };
 
@@ -67,9 +67,9 @@ pub enum L1FollowError {
     /// The data is not that of the superblock.
     #[error("superblock {number}: its blobs do not hold its data: {source}: follow it with its bundle")]
     Data { number: u32, source: DataError },
-    /// A stranger settled it, and the call does not lead to it.
+    /// A stranger settled it, and what the contract says does not lead to it.
     #[error("superblock {number}: {source}")]
-    Call { number: u32, source: CallError },
+    LoneBlock { number: u32, source: LoneBlockError },
     /// The superblock does not continue the state.
     #[error("superblock {number}: {source}")]
     Follow { number: u32, source: FollowError },
@@ -112,6 +112,12 @@ impl L1Follower<'_> {
             number: settled.number,
             block_number: event.block_number,
             transaction: event.transaction,
+            stated: Stated {
+                new_state: settled.newState,
+                registry_root: settled.registryRoot,
+                body_chain: settled.bodyChain,
+                queue_length: settled.queueLength,
+            },
             hashes: settled.blobs,
         };
         let settlements = finalized.settlements(self.first_block, (first, settled))?;
@@ -142,8 +148,8 @@ impl L1Follower<'_> {
         Ok(data)
     }
 
-    /// The data of the superblock after `state`: from its blobs, or, if these do not have it, from the call by which a stranger settled
-    /// it. Strangers need not publish anything, as their superblocks have a block of environment 0 only.
+    /// The data of the superblock after `state`: from its blobs, or, if these do not have it, from what the contract says of one that
+    /// a stranger settled. Strangers need not publish anything, as their superblocks have a block of environment 0 only.
     ///
     /// # Errors
     /// [`L1FollowError`]: that of [`Self::read`], if no stranger settled it.
@@ -157,10 +163,10 @@ impl L1Follower<'_> {
             Err(error) if !matches!(error, L1FollowError::L1(_)) => error,
             read => return read,
         };
-        let superblock = match superblock_of_call(&self.contract, self.finality, state, settlement) {
+        let superblock = match superblock_of_events(&self.contract, self.finality, state, settlement) {
             Ok(superblock) => superblock,
-            Err(CallError::OtherCall(_)) => return Err(unread),
-            Err(source) => return Err(L1FollowError::Call { number, source }),
+            Err(LoneBlockError::NoStranger(_)) => return Err(unread),
+            Err(source) => return Err(L1FollowError::LoneBlock { number, source }),
         };
         let failed = |source| L1FollowError::Data { number, source };
         let data = SuperblockData::of_unproved(superblock).map_err(failed)?;

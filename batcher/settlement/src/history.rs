@@ -204,7 +204,7 @@ mod tests {
     use alloy_primitives::{Bytes, U256};
 
     use super::*;
-    use crate::l1::{At, Block, Call, Nonces, Receipt, Transaction};
+    use crate::l1::{At, Block, Call, Nonces, Receipt};
 
     /// What nodes say that allow a question fewer blocks.
     const TOO_WIDE: i64 = -32602;
@@ -289,9 +289,6 @@ mod tests {
             unreachable!()
         }
         fn receipt(&self, _: B256) -> Result<Option<Receipt>, L1Error> {
-            unreachable!()
-        }
-        fn transaction(&self, _: B256) -> Result<Option<Transaction>, L1Error> {
             unreachable!()
         }
         fn send(&self, _: &[u8]) -> Result<(), L1Error> {

@@ -52,14 +52,6 @@ pub struct Receipt {
     pub created: Option<Address>,
 }
 
-/// What a transaction that is in a block calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transaction {
-    /// The contract; `None` if it creates one.
-    pub to: Option<Address>,
-    pub input: Bytes,
-}
-
 /// An event of a contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -176,12 +168,6 @@ pub trait L1 {
     /// # Errors
     /// [`L1Error`]
     fn events_of(&self, contract: Address, transaction: B256) -> Result<Option<Vec<Event>>, L1Error>;
-
-    /// What a transaction calls; `None` if it is in no block.
-    ///
-    /// # Errors
-    /// [`L1Error`]
-    fn transaction(&self, hash: B256) -> Result<Option<Transaction>, L1Error>;
 
     /// Hands over a signed transaction in its EIP-2718 encoding.
     ///

@@ -1,6 +1,6 @@
 //! Claiming what superblocks pay.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use batcher_job::payouts::{L1Summary, MalformedPayouts, unpacked};
 use batcher_verify::bundle::SuperblockBundle;
@@ -15,13 +15,12 @@ use thiserror::Error;
 
 use crate::{
     abi::Settlement::{
-        AssetId, Claim, Payout as ClaimedPayout, PayoutClaimed, PayoutRefused, SettlementErrors,
-        SuperblockSettled, claimAllCall, claimToCall, isClaimedCall, payoutRootCall, settleCall,
-        settleStalledCall,
+        AssetId, Claim, Payout as ClaimedPayout, PayoutClaimed, PayoutRefused, PayoutsListed,
+        SettlementErrors, claimAllCall, claimToCall, isClaimedCall, payoutRootCall,
     },
     contract::{Contract, NoContract},
-    history::search_back,
-    l1::{At, L1Error, Transaction},
+    history::{decode, search_back},
+    l1::{At, L1Error},
     wallet::{Wallet, WalletError},
 };
 
@@ -53,11 +52,9 @@ pub enum ClaimError {
     /// L1 is not so far.
     #[error("L1 has settled up to superblock {settled}, not superblock {superblock}")]
     NotSettled { superblock: u32, settled: u32 },
-    /// The node leaves out the event or the transaction of a superblock.
-    #[error(
-        "the node does not tell which transaction settled superblock {superblock}: name its bundle instead"
-    )]
-    NoTransaction { superblock: u32 },
+    /// The node leaves out the event.
+    #[error("the node does not tell the payouts of superblock {superblock}: name its bundle instead")]
+    NoEvent { superblock: u32 },
     /// A payout that was named is in none of the superblocks.
     #[error("none of these superblocks makes payout {index}")]
     NoPayout { index: u32 },
@@ -66,12 +63,6 @@ pub enum ClaimError {
         "the node tells of {found} payouts of superblock {superblock}, a superblock has at most {MOST_PAYOUTS}"
     )]
     TooMany { superblock: u32, found: usize },
-    /// The payouts are not in the transaction's calldata as the contract takes them.
-    #[error(
-        "transaction {transaction} settled superblock {superblock}, and is no call of the contract itself, so its payouts \
-         cannot be read from it: name the superblock's bundle instead"
-    )]
-    Indirect { superblock: u32, transaction: B256 },
 }
 
 /// A payout that was to be claimed.
@@ -233,8 +224,8 @@ pub fn payouts_of(bundle: &SuperblockBundle) -> Result<Option<(u32, Vec<Payout>)
     Ok(summary.and_then(|summary| Some((u32::try_from(summary.superblock).ok()?, summary.payouts))))
 }
 
-/// The payouts of a superblock from the calldata of the transaction that settled it, for which blocks from `first_block` on are
-/// searched, the newest first. Nobody has to be asked for a bundle, and [`claim`] compares what was read with the contract.
+/// The payouts of a superblock as the contract told them, for which blocks from `first_block` on are searched, the newest first.
+/// Nobody has to be asked for a bundle, and [`claim`] compares what was read with the contract.
 ///
 /// # Errors
 /// [`ClaimError`]
@@ -252,29 +243,20 @@ pub fn settled_payouts(
     if root.ok_or(NoContract(address))? == B256::ZERO {
         return Ok(vec![]);
     }
-    let missing = ClaimError::NoTransaction { superblock };
+    let missing = ClaimError::NoEvent { superblock };
     let Some(head) = l1.block(At::Latest)? else { return Err(missing) };
-    let topics = [SuperblockSettled::SIGNATURE_HASH, U256::from(superblock).into()].map(Some);
+    let topics = [PayoutsListed::SIGNATURE_HASH, U256::from(superblock).into()].map(Some);
     let mut found = None;
     search_back(l1, address, &topics, (first_block, head.number), |event| {
-        found = Some(event.transaction);
+        found = Some(event);
         false
     })?;
-    let Some(transaction) = found else { return Err(missing) };
-    let Some(Transaction { to, input }) = l1.transaction(transaction)? else { return Err(missing) };
-    let packed = if to == Some(address) { payouts_in(&input) } else { None };
-    let packed = packed.ok_or(ClaimError::Indirect { superblock, transaction })?;
+    let packed = decode::<PayoutsListed>(&found.ok_or(missing)?)?.payouts;
     let found = packed.len() / PAYOUT_BYTES;
     if found > MOST_PAYOUTS {
         return Err(ClaimError::TooMany { superblock, found });
     }
     Ok(unpacked(superblock.into(), &packed)?)
-}
-
-/// The payouts in the calldata of either function that settles.
-fn payouts_in(calldata: &[u8]) -> Option<Bytes> {
-    let settle = settleCall::abi_decode(calldata).map(|call| call.payouts);
-    settle.or_else(|_| settleStalledCall::abi_decode(calldata).map(|call| call.payouts)).ok()
 }
 
 /// The payout as the contract takes it.

@@ -25,7 +25,7 @@ use url::Url;
 
 use crate::{
     history::LIMIT_EXCEEDED,
-    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction, begins_with},
+    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, begins_with},
     reason::Revert,
 };
 
@@ -260,15 +260,6 @@ struct RpcLogs {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RpcTransaction {
-    hash: B256,
-    block_number: Option<U64>,
-    to: Option<Address>,
-    input: Bytes,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct RpcLog {
     address: Address,
     #[serde(default)]
@@ -383,21 +374,6 @@ impl L1 for Rpc {
         }
         let logs = logs.into_iter().filter(|log| log.address == contract);
         Ok(Some(logs.map(RpcLog::into_event).collect()))
-    }
-
-    fn transaction(&self, hash: B256) -> Result<Option<Transaction>, L1Error> {
-        let method = "eth_getTransactionByHash";
-        let found: Option<RpcTransaction> = self.ask(method, (hash,))?;
-        match found {
-            Some(RpcTransaction { hash: found, .. }) if found != hash => {
-                let found = found.to_string();
-                Err(L1Error::Malformed { method, expected: "the transaction that was asked for", found })
-            }
-            Some(RpcTransaction { block_number: Some(_), to, input, .. }) => {
-                Ok(Some(Transaction { to, input }))
-            }
-            _ => Ok(None),
-        }
     }
 
     fn send(&self, transaction: &[u8]) -> Result<(), L1Error> {

@@ -1,7 +1,8 @@
 //! Errors of what is published on L1.
 
 use batcher_settlement::{
-    blob_source::SourceError, blobs::BlobError, data::DataError, follow::L1FollowError, lone_block::CallError,
+    blob_source::SourceError, blobs::BlobError, data::DataError, follow::L1FollowError,
+    lone_block::LoneBlockError,
 };
 
 use super::{ExitCode, HasExitCode};
@@ -45,13 +46,13 @@ impl HasExitCode for SourceError {
     }
 }
 
-impl HasExitCode for CallError {
+impl HasExitCode for LoneBlockError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::Queue(error) => error.exit_code(),
             Self::Deposits { .. } => ExitCode::Unavailable,
-            Self::OtherCall(_) => ExitCode::Rejected,
+            Self::NoStranger(_) => ExitCode::Rejected,
             Self::NoMessage(_) | Self::NoDigest { .. } | Self::Block(_) => ExitCode::Invalid,
         }
     }
@@ -63,7 +64,7 @@ impl HasExitCode for L1FollowError {
             Self::L1(error) => error.exit_code(),
             Self::Finalized(error) => error.exit_code(),
             Self::Source { source, .. } => source.exit_code(),
-            Self::Call { source, .. } => source.exit_code(),
+            Self::LoneBlock { source, .. } => source.exit_code(),
             Self::Missing { .. } | Self::Ahead { .. } => ExitCode::Unavailable,
             Self::NoBlobs { .. } | Self::OtherDeployment { .. } => ExitCode::Rejected,
             Self::TooMany { .. } => ExitCode::Limit,

@@ -119,13 +119,8 @@ impl HasExitCode for ClaimError {
             Self::NoContract(error) => error.exit_code(),
             Self::Wallet(error) => error.exit_code(),
             Self::Payouts(error) => error.exit_code(),
-            Self::OtherRoot { .. }
-            | Self::Indirect { .. }
-            | Self::NotRecipient { .. }
-            | Self::NoPayout { .. } => ExitCode::Rejected,
-            Self::NoTransaction { .. } | Self::TooMany { .. } | Self::NotSettled { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::OtherRoot { .. } | Self::NotRecipient { .. } | Self::NoPayout { .. } => ExitCode::Rejected,
+            Self::NoEvent { .. } | Self::TooMany { .. } | Self::NotSettled { .. } => ExitCode::Unavailable,
         }
     }
 }

@@ -62,17 +62,6 @@ fn a_long_answer_is_not_read() {
     assert_eq!(error.to_string(), "L1's node answers eth_chainId with more than 16777216 bytes");
 }
 
-#[test]
-fn the_answer_to_another_question_is_none() {
-    let node = Anvil::start(&[]);
-    let transaction = B256::repeat_byte(7);
-    let url = proxy::start(node.port, |_, _| {
-        Fate::Answer(json!({ "hash": B256::ZERO, "blockNumber": "0x1", "to": null, "input": "0x" }))
-    });
-    let error = rpc(&url).transaction(transaction).expect_err("another transaction");
-    assert!(matches!(error, L1Error::Malformed { .. }), "{error}");
-}
-
 /// A server that answers everything with this.
 fn server(head: &'static str, body: &'static str) -> String {
     server_of(vec![(head, body.to_owned())])

@@ -10,7 +10,7 @@ use alloy_eips::eip4844::Blob;
 use alloy_primitives::{B256, Bytes};
 use batcher_settlement::{
     anchor::{Anchor, AnchorError},
-    blob_source::{self, Beacon, BlobDirectory, BlobSource, Settlement, SourceError},
+    blob_source::{self, Beacon, BlobDirectory, BlobSource, Settlement, SourceError, Stated},
     blobs::{BlobError, Blobs, MAX_BLOBS, MAX_DATA_BYTES, MOST_READ_BLOBS},
     contract::Contract,
     data::{DataError, PAYLOAD_LIMIT, SuperblockData},
@@ -376,7 +376,13 @@ impl BlobSource for Given {
 
 /// A settlement of superblock 1 with these blobs.
 fn settlement(hashes: &[B256]) -> Settlement {
-    Settlement { number: 1, block_number: 1, transaction: B256::ZERO, hashes: hashes.to_vec() }
+    Settlement {
+        number: 1,
+        block_number: 1,
+        transaction: B256::ZERO,
+        stated: Stated::default(),
+        hashes: hashes.to_vec(),
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY},
-    deployment::{AT_ONCE, CHAIN_ID, Deployment, OTHER_KEY, POLICY, TIMEOUT, digest, signer},
+    deployment::{AT_ONCE, CHAIN_ID, Deployment, IMPATIENT, OTHER_KEY, POLICY, TIMEOUT, digest, signer},
     proxy::{self, Moment},
     support::{DIGESTS, plan, registry},
 };
@@ -220,8 +220,7 @@ fn a_node_that_lacks_a_block_for_a_while_has_nothing_sent_again() {
 #[test]
 fn a_deployment_that_does_not_become_final_is_told_and_goes_on() {
     let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
-    let hasty = Policy { patience: POLICY.poll, ..POLICY };
-    let deploy = || deploy_by(hasty, &node.url(), KEY, Some(directory.path()), |_, _| {}, &|_| {});
+    let deploy = || deploy_by(IMPATIENT, &node.url(), KEY, Some(directory.path()), |_, _| {}, &|_| {});
     let error = deploy().expect_err("nothing is mined");
     assert!(matches!(error, DeployError::NotFinal { block: TRANSACTIONS, .. }), "{error}");
     node.mine(3);
