@@ -253,7 +253,7 @@ impl Producers {
             return Err(BenchError::blocks(format!("left out: {:?}", plan.left_out)));
         }
         let (stopwatch, stop) = (Stopwatch::default(), AtomicBool::new(false));
-        let prover = Prover { engine, store: None, progress: &stopwatch, jobs: 1, stop: &stop };
+        let prover = Prover { engine, store: None, shared: None, progress: &stopwatch, jobs: 1, stop: &stop };
         prover.run(&plan, blocks, None)?;
         Ok(stopwatch)
     }

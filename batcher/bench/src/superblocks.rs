@@ -182,7 +182,7 @@ fn superblock(engine: &Engine, chain: &Chain, blocks: &[CheckedBlock]) -> Result
     let plan = chain.plan(engine, blocks)?;
     let stopwatch = Stopwatch::default();
     let stop = AtomicBool::new(false);
-    let prover = Prover { engine, store: None, progress: &stopwatch, jobs: 1, stop: &stop };
+    let prover = Prover { engine, store: None, shared: None, progress: &stopwatch, jobs: 1, stop: &stop };
     let finished = prover.run(&plan, blocks, None)?;
 
     let bundle = plan.transition.bundle(&finished.proof, finished.key_digest());

@@ -22,6 +22,7 @@ use crate::{
     key_arguments::KeyArguments,
     options::Options,
     progress,
+    shared::CoordinatorArguments,
 };
 
 /// Make the next superblock from block bundles.
@@ -86,9 +87,12 @@ pub(crate) struct Arguments {
     max_blocks: u16,
     /// Make this many proofs at the same time.
     ///
-    /// Each needs about 1.5 GB of memory. Without this flag, as many as 6 GB and the cores allow.
+    /// Each needs about 1.5 GB of memory. Without this flag, as many as 6 GB and the cores allow. With a queue, 0 leaves all of them
+    /// to workers.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    coordinator: CoordinatorArguments,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -111,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let deposits = if arguments.deposits.is_some() { queue.pending(latest.l1.queue)? } else { &[] };
     let engine = arguments.keys.engine(options)?;
-    let outcome = {
+    let outcome = arguments.coordinator.with_shared(arguments.jobs, &engine, options, |jobs, shared| {
         let progress = progress::progress(options);
         let batcher = Batcher {
             engine: &engine,
@@ -120,11 +124,12 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             l1: &KERNELS,
             progress: progress.as_ref(),
             planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
-            jobs: progress::jobs(arguments.jobs),
+            shared,
+            jobs,
             stop: &progress::STOP,
         };
-        batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?
-    };
+        Ok(batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?)
+    })?;
     Ok(answer(&outcome))
 }
 

@@ -412,13 +412,13 @@ impl HasExitCode for BatchError {
             Self::State(error) => error.exit_code(),
             Self::Untrusted(error) => error.exit_code(),
             Self::Leftover(error) => error.exit_code(),
-            Self::Transition(_) => ExitCode::Rejected,
+            Self::Plan(error) => error.exit_code(),
             Self::Prove(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::File(error) => error.exit_code(),
             // The program made the bundle itself, so no input is to blame.
             Self::Bundle(_) => ExitCode::Invalid,
-            Self::L1Kernel(_) | Self::L1Prove(_) => ExitCode::Unavailable,
+            Self::L1Prove(_) => ExitCode::Unavailable,
             Self::Payouts(error) => error.exit_code(),
         }
     }

@@ -5,10 +5,13 @@ mod answer;
 mod as_text;
 mod batch;
 mod bench;
+mod broker;
+mod catalogue;
 mod config;
 mod environment;
 mod exit;
 mod follow;
+mod helper;
 mod hop;
 mod inspect;
 mod key_arguments;
@@ -27,9 +30,11 @@ mod registry;
 mod run;
 mod security;
 mod settle;
+mod shared;
 mod state;
 mod table;
 mod verify;
+mod worker;
 
 use std::{fmt, process};
 
@@ -97,6 +102,14 @@ enum Command {
     /// prove these in which superblocks. L1 fixes its root.
     #[command(subcommand)]
     Registry(registry::Command),
+    Worker(worker::Arguments),
+    Broker(broker::Arguments),
+    /// Help to prove over HTTP, and count what helpers have proved.
+    ///
+    /// A helper proves what a broker lends it. Use these commands on machines without access to the database, to admit them, and to
+    /// pay them.
+    #[command(subcommand)]
+    Helper(helper::Command),
     Settle(settle::Arguments),
     /// Deploy the contracts on L1, ask them, and move money in and out.
     ///
@@ -177,6 +190,9 @@ impl Command {
             Self::Environment(command) => environment::run(command, options),
             Self::Message(command) => message::run(command),
             Self::Registry(command) => registry::run(command, options),
+            Self::Worker(arguments) => worker::run(&arguments, options),
+            Self::Broker(arguments) => broker::run(&arguments, options),
+            Self::Helper(command) => helper::run(command, options),
             Self::Settle(arguments) => settle::run(&arguments, options),
             Self::L1(command) => l1::run(command, options),
             Self::Account(command) => account::run(command),

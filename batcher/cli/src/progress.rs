@@ -67,6 +67,11 @@ impl Drop for Terminal {
     }
 }
 
+/// Prints a line.
+pub(crate) fn note(line: &str) {
+    eprintln!("{}", shown(line));
+}
+
 /// Prints a line above the bar.
 fn print_above(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() {
@@ -196,8 +201,13 @@ fn line(event: &Event) -> Option<String> {
 /// How many proofs to make at the same time: as many as `asked`, or as 6 GB of memory and the cores allow.
 pub(crate) fn jobs(asked: Option<usize>) -> usize {
     const MEMORY: u64 = 6 << 30;
+    jobs_within(asked, MEMORY)
+}
+
+/// How many proofs to make at the same time: as many as `asked`, or as `memory` bytes and the cores allow.
+pub(crate) fn jobs_within(asked: Option<usize>, memory: u64) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    asked.unwrap_or_else(|| batcher_job::prove::jobs_for(MEMORY, cores)).max(1)
+    asked.unwrap_or_else(|| batcher_job::prove::jobs_for(memory, cores)).max(1)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::{
     key_arguments::KeyArguments,
     options::Options,
     progress,
+    shared::CoordinatorArguments,
 };
 
 /// Run a scenario: from its transactions to verified superblocks.
@@ -46,7 +47,8 @@ pub(crate) struct Arguments {
     out: PathBuf,
     /// Make this many proofs at the same time.
     ///
-    /// Each needs about 1.5 GB of memory. Without this flag, as many as 6 GB and the cores allow.
+    /// Each needs about 1.5 GB of memory. Without this flag, as many as 6 GB and the cores allow. With a queue, 0 leaves all of them
+    /// to workers, but for those that need a producer's secret.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Make superblocks, and settle them nowhere.
@@ -55,6 +57,8 @@ pub(crate) struct Arguments {
     /// take its deposits, verify its superblocks, which takes a proof of about a minute each, and pay.
     #[arg(long)]
     no_l1: bool,
+    #[command(flatten)]
+    coordinator: CoordinatorArguments,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -165,17 +169,18 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         shown(event);
     };
     let engine = arguments.keys.engine_with(Arc::new(listener))?;
-    let report = {
+    let report = arguments.coordinator.with_shared(arguments.jobs, &engine, options, |jobs, shared| {
         let progress = progress::progress(options);
         let runner = Runner {
             engine: &engine,
             kinds: &KINDS,
             progress: progress.as_ref(),
-            jobs: progress::jobs(arguments.jobs),
+            shared,
+            jobs,
             stop: &progress::STOP,
         };
-        runner.run(&scenario, &arguments.out)?
-    };
+        Ok(runner.run(&scenario, &arguments.out)?)
+    })?;
     let has_refusals = !report.rejected.is_empty();
     let embedded_l1 = if not_settled.is_none() {
         let note = |message: &str| {

@@ -8,16 +8,12 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use batcher_circuits::{
-    engine::Engine,
-    state::SuperblockState,
-    transition::{Transition, TransitionError},
-};
+use batcher_circuits::{engine::Engine, state::SuperblockState, transition::Transition};
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
     trust::Trust,
 };
-use circuits_core::{CircuitError, Digest, recursion::key_digest};
+use circuits_core::{Digest, recursion::key_digest};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::{registry::Registry, statement::SuperblockStatement};
 use circuits_tasks::progress::Progress;
@@ -32,7 +28,8 @@ use crate::{
     output::{OutputDirectory, superblock_file},
     payouts::{L1Summary, MalformedPayouts, packed},
     planner::{L1Input, L1Waits, LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
-    prove::{ProveError, Prover},
+    plans::{PlanError, Planned, Waiting},
+    prove::{ProveError, Prover, Shared},
     states::{States, StatesError},
     store::{Store, StoreError},
 };
@@ -50,6 +47,8 @@ pub struct Batcher<'a> {
     pub progress: &'a dyn Progress,
     /// Chooses blocks and trees of proofs.
     pub planner: Planner,
+    /// Shares the tasks of superblocks with workers.
+    pub shared: Option<Shared<'a>>,
     /// The most proofs that are made at the same time.
     pub jobs: usize,
     /// Set by the caller to stop before the next proof.
@@ -108,12 +107,9 @@ pub enum BatchError {
     /// Another bundle of this number is there, or may be elsewhere.
     #[error(transparent)]
     Leftover(#[from] LeftoverError),
-    /// A checked block does not apply.
+    /// There is no plan.
     #[error(transparent)]
-    Transition(#[from] TransitionError),
-    /// The kernel of environment 0's block cannot be built.
-    #[error("the block of environment 0: {0}")]
-    L1Kernel(#[from] CircuitError),
+    Plan(#[from] PlanError),
     /// The block of environment 0 was not proved.
     #[error("the block of environment 0: {0}")]
     L1Prove(#[from] L1ProveError),
@@ -196,19 +192,22 @@ impl Batcher<'_> {
         }
         let key = |variant| self.l1.key_digest(self.engine.cache(), variant);
         let l1 = L1Input { state: l1::l1_state(state), deposits, key: &key };
-        let selection = self.planner.select(state, registry, &candidates, Some(&l1))?;
-        // Without what cannot be read, good blocks would be left out.
-        states.check(state)?;
-        if selection.contents.blocks.is_empty() {
-            let Selection { left_out, l1_waits, .. } = selection;
-            outcome.left_out = with_paths(left_out, &blocks);
-            outcome.l1_waits = l1_waits;
-            return Ok(outcome);
-        }
-        let segment_set_root = self.engine.pinned().key_set().root();
-        let plan = self.planner.plan(state, registry, segment_set_root, selection)?;
-        // A state that is too large to be written would make all proofs useless.
-        states.check(&plan.transition.new_state)?;
+        let (engine, planner, check) =
+            (self.engine, &self.planner, &|next: &SuperblockState| states.check(next));
+        let waiting = Waiting { engine, planner, state, check, registry, candidates: &candidates, l1 };
+        let planned = match self.shared {
+            Some(shared) => waiting.plan_in(shared.store, shared.replan)?,
+            None => waiting.plan()?,
+        };
+        let plan = match planned {
+            Planned::Plan(plan) => *plan,
+            Planned::Nothing(selection) => {
+                let Selection { left_out, l1_waits, .. } = *selection;
+                outcome.left_out = with_paths(left_out, &blocks);
+                outcome.l1_waits = l1_waits;
+                return Ok(outcome);
+            }
+        };
         let bundle = self.prove(&plan, &blocks, &store)?;
 
         let Plan { order, left_out, l1_waits, transition, .. } = plan;
@@ -241,6 +240,7 @@ impl Batcher<'_> {
         let prover = Prover {
             engine: self.engine,
             store: Some(store),
+            shared: self.shared,
             progress: self.progress,
             jobs: self.jobs,
             stop: self.stop,

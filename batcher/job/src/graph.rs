@@ -18,11 +18,12 @@ use circuits_tasks::{
     graph::{Graph, GraphError, Place, Task},
     id::TaskId,
 };
+use environments_core::block::BlockHeader;
 use thiserror::Error;
 
 use crate::{
     intake::CheckedBlock,
-    planner::Plan,
+    planner::{Candidate, Plan},
     proof_tree::{Node, SEGMENT_ROWS, Work},
     provables::{GivenBlock, SuperblockParts},
 };
@@ -58,17 +59,43 @@ pub(crate) fn block_id(key: Digest, statement: &BlockStatement) -> TaskId {
     TaskId::new(&key.to_bytes(), &layout::to_bytes(statement), &[])
 }
 
-fn given(block: &CheckedBlock) -> Task {
-    let header = &block.candidate.header;
+/// The task of a block.
+fn given(header: &BlockHeader, key: Digest, statement: &BlockStatement) -> Task {
     Task {
         label: format!("block {} of environment {}", header.last_height, header.environment),
         provable: GivenBlock::NAME.to_owned(),
-        key: block.candidate.key.to_bytes(),
-        statement: layout::to_bytes(&block.candidate.statement),
+        key: key.to_bytes(),
+        statement: layout::to_bytes(statement),
         children: vec![],
         memory: 0,
         place: Place::Given,
     }
+}
+
+/// The graph of `plan` over the candidates that it was made from, by index. The block of environment 0 need not be proved yet.
+///
+/// # Errors
+/// [`PlanGraphError`]
+pub(crate) fn graph_of<'c>(
+    engine: &Engine,
+    plan: &Plan,
+    candidate: impl Fn(usize) -> &'c Candidate,
+) -> Result<Graph, PlanGraphError> {
+    let ordered = plan.order.iter().map(|&index| {
+        let candidate = candidate(index);
+        given(&candidate.header, candidate.key, &candidate.statement)
+    });
+    let l1 = plan.l1.iter().map(|l1| given(&l1.block.header(), l1.key, l1.block.statement()));
+    let mut tasks: Vec<_> = ordered.chain(l1).collect();
+    let blocks = tasks.len();
+    let mut ids: Vec<_> = tasks.iter().map(Task::id).collect();
+    for node in &plan.tree.nodes {
+        let children = children(node, blocks).into_iter().map(|position| ids[position]).collect();
+        let task = task(engine, plan, node, children)?;
+        ids.push(task.id());
+        tasks.push(task);
+    }
+    Ok(Graph::new(tasks)?)
 }
 
 impl<'a> PlanGraph<'a> {
@@ -83,17 +110,9 @@ impl<'a> PlanGraph<'a> {
         blocks: &'a [CheckedBlock],
         l1_block: Option<&'a CheckedBlock>,
     ) -> Result<Self, PlanGraphError> {
-        let blocks: Vec<_> = plan.order.iter().map(|&index| &blocks[index]).chain(l1_block).collect();
-        let mut tasks: Vec<_> = blocks.iter().map(|block| given(block)).collect();
-        let mut ids: Vec<_> = tasks.iter().map(Task::id).collect();
-        for node in &plan.tree.nodes {
-            let positions = children(node, blocks.len());
-            let children = positions.into_iter().map(|position| ids[position]).collect();
-            let task = task(engine, plan, node, children)?;
-            ids.push(task.id());
-            tasks.push(task);
-        }
-        Ok(Self { plan, blocks, graph: Graph::new(tasks)? })
+        let graph = graph_of(engine, plan, |index| &blocks[index].candidate)?;
+        let blocks = plan.order.iter().map(|&index| &blocks[index]).chain(l1_block).collect();
+        Ok(Self { plan, blocks, graph })
     }
 
     /// The graph.

@@ -15,6 +15,7 @@ mod outcome_display;
 pub mod output;
 pub mod payouts;
 pub mod planner;
+pub mod plans;
 pub mod proof_tree;
 pub mod provables;
 pub mod prove;

@@ -40,6 +40,7 @@ use batcher_circuits::{
 use bridge_core::Capacity;
 use circuits_core::{CircuitError, Digest};
 use circuits_protocol::registry::Registry;
+use thiserror::Error;
 
 use crate::proof_tree::{ProofTree, ProofTreeLimits};
 
@@ -109,6 +110,35 @@ pub struct Selection {
     pub load: Load,
 }
 
+impl Selection {
+    fn new(
+        state: &SuperblockState,
+        candidates: &[Candidate],
+        order: Vec<usize>,
+        left_out: Vec<(usize, LeftOut)>,
+        (l1, l1_waits): (Option<PlannedL1>, Option<L1Waits>),
+    ) -> Self {
+        let blocks = order.iter().map(|&index| candidates[index].content());
+        let contents = Contents {
+            blocks: blocks.chain(l1.as_ref().map(PlannedL1::content)).collect(),
+            l1_body: l1.as_ref().map(|l1| (&l1.block.witness().outcome.l1()).into()),
+        };
+        let load = contents.load(state);
+        Self { order, left_out, l1, l1_waits, contents, load }
+    }
+}
+
+/// Why blocks cannot come in the order of an earlier plan.
+#[derive(Debug, Error)]
+pub enum RepeatError {
+    /// There is no room for a block, or its messages cannot be moved.
+    #[error("{name}: {reason}")]
+    Block { name: BlockName, reason: LeftOut },
+    /// The kernel of environment 0's block cannot be built.
+    #[error("the block of environment 0: {0}")]
+    L1Kernel(#[from] CircuitError),
+}
+
 /// Makes plans.
 #[derive(Clone, Copy, Debug)]
 pub struct Planner {
@@ -148,9 +178,8 @@ impl Planner {
         candidates: &[Candidate],
         l1: Option<&L1Input<'_>>,
     ) -> Result<Selection, CircuitError> {
-        let room = Room::new(self.max_blocks, self.max_messages);
-        let room = if l1::is_listed(registry) { room.beside_l1() } else { room };
-        let mut schedule = Schedule::new(state, candidates, chains(state, registry, candidates), room);
+        let chains = chains(state, registry, candidates);
+        let mut schedule = Schedule::new(state, candidates, chains, self.room(registry));
         schedule.fill();
         let mut left_out = schedule.reasons();
         left_out.sort_unstable_by_key(|(index, _)| *index);
@@ -158,14 +187,40 @@ impl Planner {
             Some(l1) => schedule.l1_block(state, registry, l1)?,
             None => (None, None),
         };
-        let order = schedule.order;
-        let blocks = order.iter().map(|&index| candidates[index].content());
-        let contents = Contents {
-            blocks: blocks.chain(l1.as_ref().map(PlannedL1::content)).collect(),
-            l1_body: l1.as_ref().map(|l1| (&l1.block.witness().outcome.l1()).into()),
+        Ok(Selection::new(state, candidates, schedule.order, left_out, (l1, l1_waits)))
+    }
+
+    /// Chooses what an earlier plan chose: the blocks of `order`, and a block of environment 0 if `l1` is given. All other
+    /// candidates are left out.
+    ///
+    /// # Errors
+    /// [`RepeatError`]: the blocks cannot come in this order.
+    pub fn repeat(
+        &self,
+        state: &SuperblockState,
+        registry: &Registry,
+        candidates: &[Candidate],
+        order: &[usize],
+        l1: Option<&L1Input<'_>>,
+    ) -> Result<Selection, RepeatError> {
+        let mut schedule = Schedule::new(state, candidates, vec![], self.room(registry));
+        for &index in order {
+            let name = candidates[index].name();
+            schedule.add_block(index, None).map_err(|reason| RepeatError::Block { name, reason })?;
+        }
+        let l1 = match l1 {
+            Some(l1) => schedule.l1_block(state, registry, l1)?,
+            None => (None, None),
         };
-        let load = contents.load(state);
-        Ok(Selection { order, left_out, l1, l1_waits, contents, load })
+        let others = (0..candidates.len()).filter(|index| !order.contains(index));
+        let left_out = others.map(|index| (index, LeftOut::MadeWithout)).collect();
+        Ok(Selection::new(state, candidates, schedule.order, left_out, l1))
+    }
+
+    /// What the superblock after a state has room for.
+    fn room(&self, registry: &Registry) -> Room {
+        let room = Room::new(self.max_blocks, self.max_messages);
+        if l1::is_listed(registry) { room.beside_l1() } else { room }
     }
 
     /// Chooses the tree of proofs for a selection, and applies it to the `state` that it was made for.

@@ -1,6 +1,10 @@
 //! Carries out a plan in this process: proves its graph, several tasks at a time, and keeps what is finished.
 
-use std::sync::atomic::AtomicBool;
+use std::{
+    panic::resume_unwind,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use batcher_circuits::engine::Engine;
 use batcher_verify::circuit::superblock_shape;
@@ -10,6 +14,7 @@ use circuits_tasks::{
     coordinator::{Coordinator, GraphRunError, Pace},
     in_process::InProcess,
     progress::Progress,
+    queue::{Handler, Queue},
     store::{self, MemoryStore},
 };
 use thiserror::Error;
@@ -63,11 +68,44 @@ impl Finished {
     }
 }
 
+/// Where tasks are shared with workers in other processes, on this machine or others.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// Hands tasks out.
+    pub queue: &'a dyn Queue,
+    /// Keeps plans, tasks, inputs and proofs.
+    pub store: &'a dyn store::Store,
+    /// Does tasks of the queue beside the work of this process, whoever offered them. Without it all of them are left to others.
+    pub worker: Option<&'a dyn Handler>,
+    /// Plans superblocks anew for which the store has a plan already.
+    pub replan: bool,
+}
+
+impl Shared<'_> {
+    /// Has tasks of the queue done until `work` has ended.
+    pub(crate) fn beside_worker<T>(&self, work: impl FnOnce() -> T) -> T {
+        let Some(worker) = self.worker else { return work() };
+        let end = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let working = scope.spawn(|| self.queue.run(worker, &end));
+            let result = work();
+            end.store(true, Ordering::Relaxed);
+            match working.join() {
+                // A queue that this process cannot work for is one that it cannot coordinate with either, which says so.
+                Ok(_) => result,
+                Err(panic) => resume_unwind(panic),
+            }
+        })
+    }
+}
+
 /// Carries out plans.
 pub struct Prover<'a> {
     pub engine: &'a Engine,
     /// Keeps finished proofs; without a store they are lost when the process ends.
     pub store: Option<&'a Store>,
+    /// Shares the tasks, whose proofs are then in the shared store only.
+    pub shared: Option<Shared<'a>>,
     /// Receives progress events.
     pub progress: &'a dyn Progress,
     /// The most proofs that are made at the same time, and how many times [`TASK_BYTES`] they need at most; one that needs more
@@ -99,23 +137,36 @@ impl Prover<'_> {
     ) -> Result<Finished, ProveError> {
         let planned = PlanGraph::new(self.engine, plan, blocks, l1_block)?;
         let memory = MemoryStore::default();
-        let store: &dyn store::Store = match self.store {
-            Some(store) => store.proofs(),
-            None => &memory,
+        let store: &dyn store::Store = match (self.shared, self.store) {
+            (Some(shared), _) => shared.store,
+            (None, Some(store)) => store.proofs(),
+            (None, None) => &memory,
         };
+        let catalogue = catalogue(self.engine);
         let coordinator = Coordinator {
-            catalogue: &catalogue(self.engine),
+            catalogue: &catalogue,
             store,
-            here: &InProcess::new(self.jobs, self.jobs as u64 * TASK_BYTES),
-            queue: None,
-            priority: 0,
+            here: &InProcess::new(self.jobs.max(1), self.jobs.max(1) as u64 * TASK_BYTES),
+            queue: self.shared.map(|shared| shared.queue),
+            priority: priority(plan.transition.new_state.number),
             pace: Pace::default(),
             progress: self.progress,
             stop: self.stop,
         };
-        let proof = coordinator.run(planned.graph(), &|position| planned.input(position))?;
+        let coordinate = || coordinator.run(planned.graph(), &|position| planned.input(position));
+        let proof = match self.shared {
+            Some(shared) => shared.beside_worker(coordinate)?,
+            None => coordinate()?,
+        };
         let common = &superblock_shape(plan.tree.source).common;
         let KeyedProof { proof, key } = KeyedProof::decode(&proof, common)?;
         Ok(Finished { proof, key })
     }
+}
+
+/// Tasks of an earlier superblock come first, since later ones build on it. A queue orders by 16 bits, so the order is wrong for a
+/// moment whenever 2^16 superblocks are full.
+pub(crate) fn priority(number: u32) -> i16 {
+    let low = i32::try_from(number % (1 << 16)).unwrap_or_default();
+    i16::try_from(low + i32::from(i16::MIN)).unwrap_or(i16::MAX)
 }

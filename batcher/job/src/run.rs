@@ -35,7 +35,7 @@ use circuits_tasks::{
     coordinator::{Coordinator, GraphRunError, Pace},
     in_process::InProcess,
     progress::Progress,
-    store::{Object, Store as _},
+    store::{self as tasks, Object},
 };
 use environments_core::{BlockBundle, DynEnvironment, ProducerError, ProveError, kind::Kind};
 use environments_l1::{Deposit, block::MAX_DEPOSITS, circuits::KERNELS};
@@ -53,6 +53,7 @@ use crate::{
     output::{OutputDirectory, create_directory},
     payouts::L1Summary,
     planner::Planner,
+    prove::{Shared, priority},
     scenario::{self, Participant, Scenario, chain_of},
     states::States,
     store::{Store, StoreError},
@@ -65,6 +66,8 @@ pub struct Runner<'a> {
     pub kinds: &'a [&'a dyn Kind],
     /// Receives progress events.
     pub progress: &'a dyn Progress,
+    /// Shares the tasks of superblocks with workers.
+    pub shared: Option<Shared<'a>>,
     /// The most proofs that are made at the same time.
     pub jobs: usize,
     /// Set by the caller to stop before the next proof.
@@ -191,18 +194,18 @@ impl Runner<'_> {
                 // What is no proven block is made again.
                 None => {}
             }
-            self.prove_block(producer.as_ref(), block.height, &path, &store)?;
+            self.prove_block(producer.as_ref(), (number, block.height), &path, &store)?;
             self.progress.done(&name, false);
         }
         Ok(())
     }
 
-    /// Proves a block and writes its bundle to `path`. Until then its finished parts are in the store, so that a run that was
+    /// Proves the block at `height`, for superblock `number`, and writes its bundle to `path`. Until then its finished parts are in the store, so that a run that was
     /// stopped goes on from them.
     fn prove_block(
         &self,
         producer: &dyn DynEnvironment,
-        height: u32,
+        (number, height): (u32, u32),
         path: &Path,
         store: &Store,
     ) -> Result<(), RunError> {
@@ -211,16 +214,27 @@ impl Runner<'_> {
             reason: chain_of(error),
         };
         let graph = producer.graph(self.engine.cache(), height).map_err(|error| failed(&error))?;
-        let proven = graph.prove_with(&Coordinator {
+        let proofs: &dyn tasks::Store = match self.shared {
+            Some(shared) => shared.store,
+            None => store.proofs(),
+        };
+        let jobs = self.jobs.max(1);
+        let coordinator = Coordinator {
             catalogue: graph.catalogue(),
-            store: store.proofs(),
-            here: &InProcess::new(self.jobs, self.jobs as u64 * TASK_BYTES),
-            queue: None,
-            priority: 0,
+            store: proofs,
+            here: &InProcess::new(jobs, jobs as u64 * TASK_BYTES),
+            queue: self.shared.map(|shared| shared.queue),
+            priority: priority(number),
             pace: Pace::default(),
             progress: &OfBlocks(self.progress),
             stop: self.stop,
-        });
+        };
+        let prove = || graph.prove_with(&coordinator);
+        let proven = match self.shared {
+            // A block without parts leaves nothing to a queue.
+            Some(shared) if graph.graph().len() > 1 => shared.beside_worker(prove),
+            _ => prove(),
+        };
         let block = match proven {
             Ok(block) => block,
             Err(ProveError::Run(error)) if matches!(*error, GraphRunError::Stopped) => {
@@ -231,7 +245,7 @@ impl Runner<'_> {
         file::write_atomic(path, &BlockBundle::new(&block).encode()?)?;
         for (id, _) in graph.graph().tasks() {
             // What stays takes space and does no harm.
-            let _ = store.proofs().remove(&Object::Proof(id));
+            let _ = proofs.remove(&Object::Proof(id));
         }
         Ok(())
     }
@@ -255,6 +269,7 @@ impl Runner<'_> {
             l1: &KERNELS,
             progress: self.progress,
             planner: Planner::default(),
+            shared: self.shared,
             jobs: self.jobs,
             stop: self.stop,
         };

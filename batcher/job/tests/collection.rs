@@ -144,6 +144,7 @@ fn a_block_of_counters_and_its_superblock_need_no_more_than_they_collected() {
             l1: &KERNELS,
             progress: &Quiet,
             planner: Planner::default(),
+            shared: None,
             jobs: 1,
             stop: &AtomicBool::new(false),
         };

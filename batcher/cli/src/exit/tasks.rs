@@ -1,9 +1,10 @@
 //! Exit codes of what goes wrong with tasks.
 
 use batcher_circuits::engine::EngineError;
-use batcher_job::{graph::PlanGraphError, prove::ProveError};
+use batcher_job::{graph::PlanGraphError, plans::PlanError, prove::ProveError};
 use circuits_tasks::{
-    coordinator::GraphRunError, provable::ProvableError, store::StoreError, worker::TaskError,
+    coordinator::GraphRunError, provable::ProvableError, queue::QueueError, store::StoreError,
+    worker::TaskError,
 };
 
 use super::{ExitCode, HasExitCode};
@@ -15,6 +16,23 @@ impl HasExitCode for ProveError {
             Self::Run(error) => error.exit_code(),
             Self::Proof(_) => ExitCode::Invalid,
             Self::Stopped => ExitCode::Unavailable,
+        }
+    }
+}
+
+impl HasExitCode for PlanError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::State(error) => error.exit_code(),
+            Self::Transition(_)
+            | Self::Damaged { .. }
+            | Self::Missing { .. }
+            | Self::Repeat { .. }
+            | Self::Other { .. } => ExitCode::Rejected,
+            Self::L1Kernel(error) => error.exit_code(),
+            Self::Graph(error) => error.exit_code(),
+            Self::Store(error) => error.exit_code(),
+            Self::Name(_) => ExitCode::Unavailable,
         }
     }
 }
@@ -50,6 +68,14 @@ impl HasExitCode for TaskError {
             | Self::Format { .. }
             | Self::Vanished { .. }
             | Self::Elsewhere { .. } => ExitCode::Unavailable,
+        }
+    }
+}
+
+impl HasExitCode for QueueError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Away { .. } | Self::Refused { .. } => ExitCode::Unavailable,
         }
     }
 }

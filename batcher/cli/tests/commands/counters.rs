@@ -13,17 +13,22 @@ use serde_json::Value;
 
 pub(crate) const CHAIN_ID: u64 = 77;
 
+/// The secrets of the counters' producers, in hexadecimal. Each is one byte over and over, which is found in whatever encoding.
+pub(crate) const PRODUCER_SECRETS: [&str; 2] = [
+    "5151515151515151515151515151515151515151515151515151515151515151",
+    "5252525252525252525252525252525252525252525252525252525252525252",
+];
+
 /// Writes a scenario of so many superblocks, each with a block of both counters.
 pub(crate) fn write_scenario(root: &Path, superblocks: u32) {
     let mut scenario = format!("chain_id = {CHAIN_ID}\nsuperblocks = {superblocks}\n");
-    for id in [1, 2] {
+    for (id, secret) in (1..).zip(PRODUCER_SECRETS) {
         let adds: String = (1..=4).map(|n| format!("{{\"add\": {n}}}\n")).collect();
         fs::write(root.join(format!("counter-{id}.jsonl")), adds).expect("writable");
         scenario += &format!(
-            "\n[[environments]]\nid = {id}\nkind = \"counter\"\nproducer_secret = \"{:064}\"\n\
+            "\n[[environments]]\nid = {id}\nkind = \"counter\"\nproducer_secret = \"{secret}\"\n\
              genesis = {{ start = 100 }}\ntransactions = \"counter-{id}.jsonl\"\n\
-             blocks_per_superblock = 1\ntransactions_per_block = 2\n",
-            id
+             blocks_per_superblock = 1\ntransactions_per_block = 2\n"
         );
     }
     fs::write(root.join("scenario.toml"), scenario).expect("writable");

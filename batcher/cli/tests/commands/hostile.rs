@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Output};
 
 use crate::{
     account::DOMAIN,
-    counters::{CHAIN_ID, json, run, superblock, text, write_scenario},
+    counters::{CHAIN_ID, PRODUCER_SECRETS, json, run, superblock, text, write_scenario},
     registry::SIGNING_KEY,
 };
 
@@ -23,7 +23,7 @@ fn replace(path: &Path, from: &str, to: &str) {
 #[test]
 fn a_secret_is_not_repeated_wherever_it_is_written() {
     let secret = "c4b69d".repeat(10) + "c4";
-    let line = format!("producer_secret = \"{:064}\"", 1);
+    let line = format!("producer_secret = \"{}\"", PRODUCER_SECRETS[0]);
     let misplaced = |replaced: &str, by: String| (replaced.to_owned(), by);
     for (from, to) in [
         misplaced(&line, format!("producer_secret = \"{secret}\"")),

@@ -18,3 +18,4 @@ mod registry;
 mod states;
 mod tls;
 mod wallets;
+mod workers;

@@ -18,10 +18,10 @@ use crate::counters::{CHAIN_ID, json, run, run_arguments, superblock, text, with
 
 /// What the files below a run's directory say, by path: everything but the proofs' bytes, of which there are many for
 /// one statement.
-type Said = BTreeMap<PathBuf, Value>;
+pub(crate) type Said = BTreeMap<PathBuf, Value>;
 
 /// Reads every file, and every state by itself; a file that is not whole is no file of ours.
-fn said(root: &Path) -> Said {
+pub(crate) fn said(root: &Path) -> Said {
     let out = root.join("out");
     let mut said = Said::new();
     let mut directories = vec![out.clone()];
@@ -78,7 +78,7 @@ fn wait_for(file: &Path, child: &mut Child) {
     }
 }
 
-fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(sent.is_ok(), "there is a command to send signals");
 }

@@ -53,8 +53,8 @@ pub enum LeftOut {
     /// The superblock is full; the next one can take the block.
     #[error("the superblock has {limit} blocks already")]
     Full { limit: usize },
-    /// An interrupted run made the superblock without it; the next one can take the block.
-    #[error("the superblock was made without it before")]
+    /// The superblock, or the plan of it, was made without it earlier; the next one can take the block.
+    #[error("the superblock was made or planned without it before")]
     MadeWithout,
     /// The superblock has no room for the steps that move its messages; the next one has.
     #[error(

@@ -103,7 +103,7 @@ impl<'c> Schedule<'c> {
 
     /// Adds the candidate `index`, if there is room for it and its messages can be moved by now. `obstacle` is what kept it
     /// before.
-    fn add_block(&mut self, index: usize, obstacle: Option<LeftOut>) -> Result<(), LeftOut> {
+    pub(super) fn add_block(&mut self, index: usize, obstacle: Option<LeftOut>) -> Result<(), LeftOut> {
         match obstacle {
             // Other blocks can bring a message, but change no other answer.
             Some(LeftOut::Bridge(BridgeError::NotPending { message, .. }))

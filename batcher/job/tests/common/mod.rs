@@ -121,6 +121,7 @@ pub(crate) fn batch_to(
         l1: &FreeL1,
         progress: &Quiet,
         planner: Planner::default(),
+        shared: None,
         jobs: 1,
         stop: &stop,
     };

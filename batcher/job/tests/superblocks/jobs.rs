@@ -108,7 +108,8 @@ fn proofs_made_elsewhere_are_those_made_here_one_by_one() {
     let output = OutputDirectory::new(&root.join("here"));
     let store = Store::open(&output).expect("a directory");
     let stop = AtomicBool::new(false);
-    let prover = Prover { engine: &ENGINE, store: Some(&store), progress: &Quiet, jobs: 1, stop: &stop };
+    let prover =
+        Prover { engine: &ENGINE, store: Some(&store), shared: None, progress: &Quiet, jobs: 1, stop: &stop };
     let finished = prover.run(&plan, &blocks, None).expect("valid blocks");
     assert_eq!(stated(&finished.proof), plan.transition.statement);
 

@@ -60,6 +60,7 @@ fn batch(root: &Path, registry: &Registry, l1: &dyn L1Prover) -> Made {
         l1,
         progress: &Quiet,
         planner: Planner::default(),
+        shared: None,
         jobs: 1,
         stop: &false.into(),
     };
@@ -123,6 +124,7 @@ fn a_batch_that_is_stopped_proves_no_block_of_environment_0() {
         l1: &Unasked,
         progress: &Quiet,
         planner: Planner::default(),
+        shared: None,
         jobs: 1,
         stop: &true.into(),
     };

@@ -29,7 +29,7 @@ mod tokens;
 pub use broker::{Broker, BrokerError, BrokerOptions};
 pub use helper::{Helper, HelperError};
 pub use ledger::{Ledger, LedgerError};
-pub use tokens::{NewToken, Tokens, TokensError};
+pub use tokens::{NewToken, Tokens, TokensError, is_helper_name};
 
 use serde::{Deserialize, Serialize};
 

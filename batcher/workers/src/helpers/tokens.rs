@@ -56,6 +56,13 @@ struct TokensFile {
     helpers: BTreeMap<String, String>,
 }
 
+/// Whether a helper can be called so: 1 to 64 letters, digits, dashes and underscores.
+#[must_use]
+pub fn is_helper_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(is_plain)
+}
+
 /// The helpers that a broker admits.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens {
@@ -77,8 +84,7 @@ impl Tokens {
         };
         let mut names: BTreeMap<[u8; 32], String> = BTreeMap::new();
         for (name, hash) in file.helpers {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-            if !(1..=MAX_NAME_BYTES).contains(&name.len()) || !name.chars().all(is_plain) {
+            if !is_helper_name(&name) {
                 return Err(TokensError::Name { path });
             }
             let mut bytes = [0; 32];
