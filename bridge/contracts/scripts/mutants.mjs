@@ -1,4 +1,4 @@
-// Removes each check of the contracts, alone, and fails if all tests pass without it:
+// Removes each check of the contracts and turns each choice, alone, and fails if all tests pass nevertheless:
 // `npm run mutants -- [--sample N] [--only PATTERN] [--jobs N] [--list]`.
 //
 // A mutant that no test kills is either a test that is missing or equivalent to the contract; equivalent ones are in

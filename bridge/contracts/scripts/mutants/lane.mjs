@@ -16,14 +16,15 @@ const CODE_LIMIT = "100000";
 /** What forge and Rust's tests end with if a test fails. */
 const FAILED = [1, 101];
 
-/** Whether tests pass. One that loops until the limit does not; one that ends in any other way says nothing. */
-function passes(file, options, { env, cwd = root }) {
+/** How tests end: "passed", "failed" or "not ended" within the limit. One that ends in any other way says nothing. */
+function outcome(file, options, { env, cwd = root }) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, options, { cwd, env: { ...process.env, ...env }, stdio: "ignore", timeout: LIMIT_MS });
     child.on("error", reject);
     child.on("exit", (status, signal) => {
-      if (status === 0) resolve(true);
-      else if (FAILED.includes(status) || child.killed) resolve(false);
+      if (status === 0) resolve("passed");
+      else if (FAILED.includes(status)) resolve("failed");
+      else if (child.killed) resolve("not ended");
       else reject(new Error(`${file} ended with ${signal ?? `status ${status}`}`));
     });
   });
@@ -60,13 +61,13 @@ export class Lane {
     const artifact = (name) => join(this.contracts, "artifacts", `${name}.json`);
     if (set.binary) {
       const env = Object.fromEntries(Object.entries(set.environment).map(([name, contract]) => [name, artifact(contract)]));
-      const run = ({ name, program }) => ({ name, passes: () => passes(program, ["--exact", name], { env }) });
+      const run = ({ name, program }) => ({ name, outcome: () => outcome(program, ["--exact", name], { env }) });
       return this.tests.get(set).map(run);
     }
     return set.stages.map(({ options, env }) => {
       const all = ["test", "--fail-fast", "--code-size-limit", CODE_LIMIT, ...options];
       const place = { cwd: this.contracts, env: { FOUNDRY_PROFILE: "tests", ...env } };
-      return { name: `forge ${options.join(" ")}`, passes: () => passes(program, all, place) };
+      return { name: `forge ${options.join(" ")}`, outcome: () => outcome(program, all, place) };
     });
   }
 
@@ -82,19 +83,21 @@ export class Lane {
   async rehearse(set) {
     await this.#install(set, {});
     const times = new Map();
-    for (const { name, passes } of this.#runs(set)) {
+    for (const { name, outcome } of this.#runs(set)) {
       const start = performance.now();
-      if (!(await passes())) throw new Error(`${name} fails without any change`);
+      const ended = await outcome();
+      if (ended !== "passed") throw new Error(`${name} has ${ended} without any change`);
       times.set(name, performance.now() - start);
     }
     this.tests.get(set)?.sort((a, b) => times.get(a.name) - times.get(b.name));
   }
 
-  /** The first run of tests that fails with these sources, if one does. */
+  /** The first run of tests that does not pass with these sources, if there is one, and how it ended if it did not fail. */
   async killer(set, changed) {
     await this.#install(set, changed);
-    for (const { name, passes } of this.#runs(set)) {
-      if (!(await passes())) return name;
+    for (const { name, outcome } of this.#runs(set)) {
+      const ended = await outcome();
+      if (ended !== "passed") return ended === "failed" ? name : `${name}, which has ${ended}`;
     }
     return undefined;
   }

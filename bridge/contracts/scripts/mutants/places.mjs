@@ -1,4 +1,4 @@
-// Finds the checks of a Solidity source, and what its text would be without each of them.
+// Finds the checks and choices of a Solidity source, and what its text would be without each of them.
 import { createHash } from "node:crypto";
 
 /** Words of a function's header that are no modifiers. */
@@ -43,14 +43,32 @@ function trimmed(text, [start, end]) {
   return [start, end];
 }
 
-/** The operands of a condition whose absence leaves a weaker or a stronger one, with what replaces each. */
-function operands(text, start, end) {
+/** Both alternatives of a choice `a ? b : c`, if the range is one. */
+function alternatives(text, start, end) {
+  const [, rest] = split(text, start, end, "?");
+  if (!rest) return undefined;
+  const [[from, to]] = split(text, rest[0], end, ":");
+  return [[from, to], [to + 1, end]].map((part) => trimmed(text, part));
+}
+
+/**
+ * The operands of a condition whose absence leaves a weaker or a stronger one, with what replaces each. `absent` is what replaces the
+ * condition itself, if it is an operand; an operand that is a choice has its alternatives replaced, too.
+ */
+function operands(text, start, end, absent) {
   [start, end] = trimmed(text, [start, end]);
-  if (text[start] === "(" && closing(text, start) === end) return operands(text, start + 1, end - 1);
+  if (text[start] === "(" && closing(text, start) === end) return operands(text, start + 1, end - 1, absent);
+  const chosen = alternatives(text, start, end);
+  if (chosen) {
+    return chosen.flatMap(([from, to]) => {
+      const whole = absent ? [{ start: from, end: to, replacement: absent }] : [];
+      return [...whole, ...operands(text, from, to, absent)];
+    });
+  }
   for (const [separator, replacement] of [["||", "false"], ["&&", "true"]]) {
     const parts = split(text, start, end, separator).map((part) => trimmed(text, part));
     if (parts.length > 1) {
-      return parts.flatMap(([from, to]) => [{ start: from, end: to, replacement }, ...operands(text, from, to)]);
+      return parts.flatMap(([from, to]) => [{ start: from, end: to, replacement }, ...operands(text, from, to, replacement)]);
     }
   }
   return [];
@@ -104,14 +122,37 @@ function* guards(text) {
   }
 }
 
-/** Every `if` before an assignment, which a mutant makes in no case and in every case. */
+/** What makes a condition hold in no case and in every case, and its operands. */
+function* decisions(text, start, end, named) {
+  for (const replacement of ["false", "true"]) yield { operator: `with ${replacement} for`, start, end, replacement, named };
+  for (const operand of operands(text, start, end)) yield { operator: "without operand", ...operand };
+}
+
+/** Every `if` before an assignment. */
 function* choices(text) {
-  for (const { start: from, open, end } of brackets(text, /\bif\s*\(/g)) {
+  for (const { start, open, end } of brackets(text, /\bif\s*\(/g)) {
     if (!/^\s*(?:\{\s*)?(?:\([^()]*\)|[\w.[\]]+)\s*(?:[-+*|&]|<<|>>)?=(?!=)/.test(text.slice(end))) continue;
-    for (const replacement of ["false", "true"]) {
-      yield { operator: `with ${replacement} for`, start: open + 1, end: end - 1, replacement, named: [from, end] };
-    }
-    for (const operand of operands(text, open + 1, end - 1)) yield { operator: "without operand", ...operand };
+    yield* decisions(text, open + 1, end - 1, [start, end]);
+  }
+}
+
+/** Where the expression begins that ends at `end`: behind a bracket, a comma, a semicolon, an assignment or `return`. */
+function beginning(text, end) {
+  let start = end;
+  for (let depth = 0; start > 0; --start) {
+    const last = text[start - 1];
+    if (")]}".includes(last)) ++depth;
+    else if ("([{".includes(last) && --depth < 0) break;
+    else if (depth === 0 && (",;".includes(last) || /^[^=!<>]=[^=]$/.test(text.slice(start - 2, start + 1)))) break;
+  }
+  return start + /^\s*(?:return\b)?/.exec(text.slice(start))[0].length;
+}
+
+/** The condition of every `a ? b : c`. */
+function* alternations(text) {
+  for (const { index } of text.matchAll(/\?/g)) {
+    const [start, end] = trimmed(text, [beginning(text, index), index]);
+    yield* decisions(text, start, end, [start, index + 1]);
   }
 }
 
@@ -119,10 +160,7 @@ function* choices(text) {
 function* values(text) {
   for (const match of text.matchAll(/\breturn\s|\bbool\s+\w+\s*=(?!=)/g)) {
     const start = match.index + match[0].length;
-    const [[from, to]] = split(text, start, text.indexOf(";", start), ";");
-    // Of a choice, its condition.
-    const [[first, last]] = split(text, from, to, "?");
-    for (const operand of operands(text, first, last)) yield { operator: "without operand", ...operand };
+    for (const operand of operands(text, start, text.indexOf(";", start))) yield { operator: "without operand", ...operand };
   }
 }
 
@@ -205,7 +243,7 @@ function owner(text, position) {
 export function mutantsOf(file, source) {
   const text = code(source);
   const finders = [reverts, checks, conditions, modifiers, loops, absorptions, yulConditions];
-  if (!file.startsWith("src/verifier/")) finders.push(guards, choices, values);
+  if (!file.startsWith("src/verifier/")) finders.push(guards, choices, alternations, values);
   const seen = new Map();
   return finders
     .flatMap((find) => [...find(text)])

@@ -370,7 +370,7 @@ contract GovernanceTest is DeployedTest {
         vm.startPrank(GUARDIAN);
         for (uint256 i = 0; i < 8; ++i) {
             seed = uint256(keccak256(abi.encode(seed)));
-            uint256 closed = bound(seed, 0, 3 days);
+            uint256 closed = bound(seed, 1, 3 days);
             settlement.pause(Action.Settle, uint32(closed));
             bool early = seed >> 128 & 1 == 1 && closed > 1;
             if (early) closed /= 2;

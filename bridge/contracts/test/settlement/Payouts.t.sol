@@ -228,21 +228,6 @@ contract PayoutsTest is DeployedTest {
         assertEq(token.balanceOf(address(settlement)), 2 * AMOUNT * TOKEN_UNIT, "held");
     }
 
-    function test_a_token_without_code_pays_nothing() public {
-        _depositToken(BOB, AMOUNT);
-        Payout[] memory payouts = new Payout[](1);
-        payouts[0] = _payoutOf(AssetId(0, TOKEN), 0, ALICE, AMOUNT);
-        _settlePayouts(payouts);
-        bytes memory code = address(token).code;
-        vm.etch(address(token), "");
-        Claim memory claimed = _claimOf(2, payouts, 0);
-        vm.expectRevert(abi.encodeWithSelector(PaymentFailed.selector, ALICE));
-        settlement.claim(claimed);
-        vm.etch(address(token), code);
-        settlement.claim(claimed);
-        assertEq(token.balanceOf(ALICE), AMOUNT * TOKEN_UNIT, "token");
-    }
-
     function test_a_contract_is_paid() public {
         Wallet wallet = new Wallet();
         Payout[] memory payouts = _one(_payout(0, address(wallet), AMOUNT));

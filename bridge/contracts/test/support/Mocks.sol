@@ -95,6 +95,25 @@ contract RefusingToken is MockToken {
     }
 }
 
+/// @notice Moves what it should, and then returns or reverts with whatever it is told.
+contract LooseToken is MockToken {
+    bool private _reverts;
+    bytes private _answer;
+
+    function answerWith(bool reverts, bytes calldata answer) external {
+        (_reverts, _answer) = (reverts, answer);
+    }
+
+    function transfer(address to, uint256 value) public override returns (bool) {
+        super.transfer(to, value);
+        (bool reverts, bytes memory answer) = (_reverts, _answer);
+        assembly ("memory-safe") {
+            if reverts { revert(add(answer, 0x20), mload(answer)) }
+            return(add(answer, 0x20), mload(answer))
+        }
+    }
+}
+
 /// @notice Refuses ether until it is told otherwise.
 contract Refuser {
     bool public accepts;
