@@ -29,16 +29,16 @@ pub(crate) struct Arguments {
     call: CallArguments,
     /// Claim payouts of the superblock with this number.
     ///
-    /// May be given several times. The list of payouts is read from the transaction that settled the superblock, and compared with
-    /// the contract's root: nobody has to be asked for a file.
+    /// May be given several times. The list of payouts is read from the contract's event, and compared with the contract's root:
+    /// nobody has to be asked for a file.
     #[arg(long = "superblock", value_name = "NUMBER", required_unless_present = "files")]
     superblocks: Vec<u32>,
     /// Claim payouts of these superblock bundles, which L1 has settled.
     ///
-    /// For superblocks that were settled through another contract, whose transactions do not have the list as the contract takes it.
+    /// For a node that does not tell the contract's events.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Search for those transactions from this block of L1 on.
+    /// Search for those events from this block of L1 on.
     ///
     /// The newest blocks are searched first. Without it, no block is left out.
     #[arg(long, value_name = "BLOCK", default_value_t = 0)]

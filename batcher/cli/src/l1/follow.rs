@@ -36,7 +36,7 @@ use crate::{
 /// of the transactions that settled them have what is needed to follow. Whatever is published is compared with the statement that
 /// the contract has verified, so no proof is needed, and the answer is worth as much as the node. Batchers can publish nothing, or
 /// nonsense: then the command ends with that superblock, and goes on once `follow` has applied its bundle. What a stranger settled in a
-/// stall needs no blobs: the call has what is needed, if it was one of the contract itself.
+/// stall needs no blobs: events have what is needed.
 #[derive(clap::Args)]
 #[group(id = "sources", required = true, multiple = true, args = ["beacon", "blobs"])]
 pub(crate) struct Arguments {

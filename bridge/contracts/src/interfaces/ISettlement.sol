@@ -249,7 +249,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
 
     /// @notice Gives the contract its genesis, which names the contract's address. Once, by the deployer.
     /// @param entryZero The leaf of environment 0 in the registry, and `path` its siblings.
-    /// @dev Errors: `NotDeployer`, `AlreadyInitialised`, `RouterDelayTooShort`, `OtherEntryZero`.
+    /// @dev Errors: `NotDeployer`, `AlreadyInitialised`, `RouterDelayTooShort`, `OtherEntryZero`, and `NoFieldElement` of the registry's tree.
     function initialise(bytes32 genesisState, bytes32 registryRoot, bytes32 entryZero, bytes32[16] calldata path)
         external;
 
@@ -280,7 +280,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// follow it is in events, the indices among it: payouts do not say which messages are consumed, as a message can be in the tree twice.
     /// @param blockDigest The element of the block in the body chain, a Poseidon digest.
     /// @param indices The indices of the messages that the block consumes, in order.
-    /// @dev Errors: those of `settle` but `NotBatcher`, and `StrangerTooEarly`, `StrangerBlocks`, `WrongBodyChain`.
+    /// @dev Errors: those of `settle` but `NotBatcher`, and `StrangerTooEarly`, `StrangerBlocks`, `WrongBodyChain`, and `NoFieldElement` of the registry's tree.
     function settleStalled(
         bytes32 outerDigest,
         Statement calldata statement,
@@ -316,7 +316,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @param recipient The recipient in the destination's terms: four big-endian integers of 64 bits, each below the field's order.
     /// @param lifetime Superblocks from the one that takes the deposit to the last in which it may be claimed: 64 to 2^20.
     /// @return index The deposit's index in the queue.
-    /// @dev Errors: `PausedUntil`, `WrongChain`, `NotInitialised`, and the section "Deposits" of `ISettlementErrors`.
+    /// @dev Errors: `PausedUntil`, `WrongChain`, `NotInitialised`, the section "Deposits" of `ISettlementErrors`, and `PaymentFailed` if the sender takes no ether back.
     function deposit(AssetId calldata asset, uint256 tokens, uint16 destination, bytes32 recipient, uint32 lifetime)
         external
         payable
@@ -363,7 +363,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
 
     /// @notice Pays several payouts, but for those that are claimed already. A receiver that refuses its payment, or asks for more
     /// than 100,000 gas, does not keep others from theirs; it can claim alone.
-    /// @dev Errors: `PausedUntil`, `NotAPayout`.
+    /// @dev Errors: `PausedUntil`, `NotAPayout`, `TooLittleGas`.
     function claimAll(Claim[] calldata claimed) external;
 
     /// @notice Whether the payout with this index was paid.
@@ -373,7 +373,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
 
     /// @notice Fixes the registry root from superblock `number` on, ahead of it. Restricted.
     /// @param path The siblings of the pinned entry of environment 0 under the root.
-    /// @dev Errors: `NoticeTooShort`, `OtherEntryZero`.
+    /// @dev Errors: `NoticeTooShort`, `OtherEntryZero`, and `NoFieldElement` of the registry's tree.
     function scheduleRegistry(uint32 number, bytes32 registryRoot, bytes32[16] calldata path) external;
 
     /// @notice Makes all scheduled roots void, but those of the next superblocks that may come at once, and the last change of entry 0 with
@@ -402,7 +402,8 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
 
     /// @notice Makes the announced entry 0 the pinned one, after the delay and within as much time again, and schedules a root that
     /// has it for the earliest number. Roots that were scheduled before for that number or later ones are void. Restricted.
-    /// @dev Errors: `NoEntryZeroProposed`, `EntryZeroNotReady`, `EntryZeroExpired`, `OtherEntryZero`, `NumbersEnd`.
+    /// @dev Errors: `NoEntryZeroProposed`, `EntryZeroNotReady`, `EntryZeroExpired`, `OtherEntryZero`, `NumbersEnd`,
+    /// and `NoFieldElement` of the registry's tree.
     function changeEntryZero(bytes32 registryRoot, bytes32[16] calldata path) external;
 
     // Assets.
