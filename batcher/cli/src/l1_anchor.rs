@@ -22,7 +22,7 @@ pub(crate) struct AnchorArguments {
     /// Take what is trusted from the contract, by asking the node of L1 at this address.
     ///
     /// The superblocks must be the ones that the contract has settled, in blocks that are final. The answer is worth as much as
-    /// the node.
+    /// the node. @FILE takes the address from the first line of a file.
     #[arg(long = "l1", value_name = "URL", requires_all = ["contract", "l1_chain_id"], conflicts_with_all = ["trust", "deposits"])]
     url: Option<String>,
     /// Ask the settlement contract at this address.

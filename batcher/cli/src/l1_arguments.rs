@@ -1,6 +1,11 @@
 //! Which L1, who signs for it, and what transactions may cost.
 
-use std::{num::NonZeroU64, path::PathBuf, time::Duration};
+use std::{
+    borrow::Cow,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use batcher_settlement::{
     Address,
@@ -12,6 +17,7 @@ use batcher_settlement::{
     wallet::WalletError,
 };
 
+use circuits_files::text::{self, TextError};
 use environments_core::address::{Address as Account, AddressError};
 
 use crate::answer::Failure;
@@ -22,7 +28,7 @@ pub(crate) struct Node {
     /// Ask the node of L1 at this address.
     ///
     /// It begins with https://, or with http:// for a node that is near. Nothing repeats the address, because it may hold the key of
-    /// an account there.
+    /// an account there. Others on the machine can read arguments: @FILE takes an address with a key from the first line of a file.
     #[arg(long = "l1", value_name = "URL")]
     url: String,
     /// Ask and sign on the network with this chain id only.
@@ -49,9 +55,19 @@ impl Node {
     }
 }
 
-/// The node at this address, which is on the network with this chain id.
+/// Bytes of a file with an address.
+const ADDRESS_FILE_LIMIT: u64 = 1 << 12;
+
+/// The address that an argument names, itself or as `@FILE`.
+pub(crate) fn node_address(argument: &str) -> Result<Cow<'_, str>, TextError> {
+    let Some(path) = argument.strip_prefix('@') else { return Ok(argument.into()) };
+    let text = text::read(Path::new(path), ADDRESS_FILE_LIMIT)?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned().into())
+}
+
+/// The node at the address that an argument names, which is on the network with this chain id.
 pub(crate) fn open_node(url: &str, expected: u64) -> Result<Rpc, Failure> {
-    let node = Rpc::new(url, TIMEOUT)?;
+    let node = Rpc::new(&node_address(url)?, TIMEOUT)?;
     let found = node.chain_id()?;
     if found == expected { Ok(node) } else { Err(WalletError::Network { expected, found }.into()) }
 }
@@ -162,5 +178,22 @@ impl PolicyArguments {
             patience: Duration::from_secs(self.patience),
             ..Policy::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_comes_from_the_argument_or_from_the_first_line_of_a_file() {
+        assert_eq!(node_address("https://node").expect("itself"), "https://node");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("address");
+        let argument = format!("@{}", path.display());
+        let error = node_address(&argument).expect_err("there is no file");
+        assert!(error.to_string().contains("address"), "{error}");
+        std::fs::write(&path, "https://node/key \nmore\n").expect("writable");
+        assert_eq!(node_address(&argument).expect("a file"), "https://node/key");
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn stop_on_interrupt() {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(ExitCode::Unavailable.number()));
         }
-        eprintln!("stopping after the proof or key that is being made; interrupt again to stop at once");
+        eprintln!("stopping after what is being made or asked; interrupt again to stop at once");
     };
     // Without a handler an interrupt ends the process, which is safe as well.
     let _ = ctrlc::set_handler(handler);

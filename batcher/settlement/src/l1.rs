@@ -93,6 +93,9 @@ pub enum L1Error {
         "L1's events in blocks {first} to {last} take {what}, which is too much: search from a later block on (--from-block)"
     )]
     Search { first: u64, last: u64, what: String },
+    /// The caller asked to stop.
+    #[error("stopped before L1's node was asked")]
+    Stopped,
     /// The signed transaction is not one that this L1 takes.
     #[error("L1 takes no such transaction: {reason}")]
     Transaction { reason: String },
@@ -107,9 +110,11 @@ impl L1Error {
             | Self::Refused { .. }
             | Self::Malformed { .. }
             | Self::Oversized { .. } => true,
-            Self::Reverted(_) | Self::Untrusted { .. } | Self::Search { .. } | Self::Transaction { .. } => {
-                false
-            }
+            Self::Reverted(_)
+            | Self::Untrusted { .. }
+            | Self::Search { .. }
+            | Self::Stopped
+            | Self::Transaction { .. } => false,
         }
     }
 }

@@ -136,7 +136,9 @@ impl LocalL1 {
         payouts: &[Payout],
         wanted: impl Fn(&Payout) -> bool,
     ) -> Result<Claims, ClaimError> {
-        claim(&self.wallet(), self.settlement(), superblock, payouts, wanted)
+        let mut claims = Claims::default();
+        claim(&self.wallet(), self.settlement(), superblock, payouts, wanted, &mut claims)?;
+        Ok(claims)
     }
 
     /// The account that deploys, settles and claims.

@@ -102,19 +102,20 @@ impl Claims {
 
 /// Claims those payouts of a superblock that `wanted` names, several in a transaction. The contract gives each receiver a limited
 /// amount of gas, and a receiver that refuses keeps no other from its payout. What was claimed already is listed and not
-/// claimed again. Whoever claims, the recipient is paid.
+/// claimed again. Whoever claims, the recipient is paid. What was done is added to `claims`.
 ///
 /// # Errors
-/// [`ClaimError`]. Batches before the one that fails are claimed.
+/// [`ClaimError`]. Batches before the one that fails are claimed, and in `claims`.
 pub fn claim(
     wallet: &Wallet<'_>,
     contract: Address,
     superblock: u32,
     payouts: &[Payout],
     wanted: impl Fn(&Payout) -> bool,
-) -> Result<Claims, ClaimError> {
+    claims: &mut Claims,
+) -> Result<(), ClaimError> {
     let settlement = Contract { l1: wallet.l1, address: contract };
-    let (mut claims, open) = open_claims(&settlement, superblock, payouts, wanted)?;
+    let open = open_claims(&settlement, superblock, payouts, wanted, claims)?;
     for batch in open.chunks(BATCH) {
         let call = claimAllCall { claimed: batch.iter().map(|(_, claim)| claim.clone()).collect() };
         let receipt = wallet.send(Some(contract), U256::ZERO, call.abi_encode().into())?;
@@ -140,14 +141,15 @@ pub fn claim(
         }
     }
     claims.payouts.sort_by_key(|claimed| claimed.payout.index);
-    Ok(claims)
+    Ok(())
 }
 
 /// Has those payouts of a superblock that `wanted` names paid to `receiver` in place of their recipient, who must be the wallet's
-/// account. Each has a transaction of its own, in which the receiver may use all gas. What was claimed already is listed.
+/// account. Each has a transaction of its own, in which the receiver may use all gas. What was claimed already is listed. What was
+/// done is added to `claims`.
 ///
 /// # Errors
-/// [`ClaimError`], [`ClaimError::NotRecipient`] before anything is sent. Payouts before the one that fails are claimed.
+/// [`ClaimError`], [`ClaimError::NotRecipient`] before anything is sent. Payouts before the one that fails are claimed, and in `claims`.
 pub fn claim_to(
     wallet: &Wallet<'_>,
     contract: Address,
@@ -155,15 +157,15 @@ pub fn claim_to(
     payouts: &[Payout],
     wanted: impl Fn(&Payout) -> bool,
     receiver: Address,
-) -> Result<Claims, ClaimError> {
+    claims: &mut Claims,
+) -> Result<(), ClaimError> {
     let signer = wallet.address();
     let others = |payout: &&Payout| wanted(payout) && payout.recipient.0 != signer.0.0;
     if let Some(&Payout { index, recipient, .. }) = payouts.iter().find(others) {
         return Err(ClaimError::NotRecipient { index, recipient, signer });
     }
     let settlement = Contract { l1: wallet.l1, address: contract };
-    let (mut claims, open) = open_claims(&settlement, superblock, payouts, wanted)?;
-    for (payout, claimed) in open {
+    for (payout, claimed) in open_claims(&settlement, superblock, payouts, wanted, claims)? {
         let call = claimToCall { claimed, receiver };
         let outcome = match wallet.send(Some(contract), U256::ZERO, call.abi_encode().into()) {
             Ok(receipt) => {
@@ -181,24 +183,25 @@ pub fn claim_to(
         claims.payouts.push(Claimed { superblock, payout, outcome });
     }
     claims.payouts.sort_by_key(|claimed| claimed.payout.index);
-    Ok(claims)
+    Ok(())
 }
 
-/// The wanted payouts that were claimed before, and those that were not, each with what the contract asks for. The payouts must be
-/// the contract's own.
+/// The wanted payouts that were not claimed before, each with what the contract asks for; the others are added to `claims`. The
+/// payouts must be the contract's own.
 fn open_claims(
     settlement: &Contract<'_>,
     superblock: u32,
     payouts: &[Payout],
     wanted: impl Fn(&Payout) -> bool,
-) -> Result<(Claims, Vec<(Payout, Claim)>), ClaimError> {
+    claims: &mut Claims,
+) -> Result<Vec<(Payout, Claim)>, ClaimError> {
     let tree = PayoutTree::new(payouts);
     let expected = settlement.view(&payoutRootCall { number: superblock }, At::Latest)?;
     let (expected, found) = (expected.ok_or(NoContract(settlement.address))?, B256::new(tree.root().0));
     if expected != found {
         return Err(ClaimError::OtherRoot { superblock, expected, found });
     }
-    let (mut claims, mut open) = (Claims::default(), vec![]);
+    let mut open = vec![];
     for (position, &payout) in payouts.iter().enumerate().filter(|(_, payout)| wanted(payout)) {
         if is_claimed(settlement, &payout, At::Latest)? {
             claims.payouts.push(Claimed { superblock, payout, outcome: ClaimOutcome::PaidEarlier });
@@ -208,7 +211,7 @@ fn open_claims(
             open.push((payout, Claim { superblock, payout: of_payout(&payout), proof }));
         }
     }
-    Ok((claims, open))
+    Ok(open)
 }
 
 fn is_claimed(settlement: &Contract<'_>, payout: &Payout, at: At) -> Result<bool, ClaimError> {

@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{
         Once,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -64,6 +64,8 @@ pub struct Rpc {
     runtime: Runtime,
     /// The number of the next question, which its answer repeats.
     next: AtomicU64,
+    /// Once it is set, nothing more is asked.
+    stop: Option<&'static AtomicBool>,
 }
 
 /// What a node answers. Values stay text until it is known of which type they are: a value of any type can take many times the memory of
@@ -85,7 +87,13 @@ impl Rpc {
     pub fn new(url: &str, timeout: Duration) -> Result<Self, UrlError> {
         let (url, http) = (parse_url(url)?, client(timeout)?);
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|_| UrlError::System)?;
-        Ok(Self { http, url, runtime, next: AtomicU64::new(1) })
+        Ok(Self { http, url, runtime, next: AtomicU64::new(1), stop: None })
+    }
+
+    /// Asks nothing more once `stop` is set: a search of events asks many times.
+    #[must_use]
+    pub fn with_stop(self, stop: &'static AtomicBool) -> Self {
+        Self { stop: Some(stop), ..self }
     }
 
     /// Asks, and asks again if nothing comes back, or after a pause if the node is asked too often.
@@ -109,6 +117,9 @@ impl Rpc {
         method: &'static str,
         parameters: impl Serialize,
     ) -> Result<R, L1Error> {
+        if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(L1Error::Stopped);
+        }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let question = json!({ "jsonrpc": "2.0", "id": number, "method": method, "params": parameters });
         let (status, body) = self.runtime.block_on(self.post(method, question.to_string()))?;

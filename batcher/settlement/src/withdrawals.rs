@@ -145,23 +145,24 @@ pub struct Withdrawals {
 
 /// Withdraws deposits that were cut from the queue, each in a transaction of its own: the contract pays it to its depositor, whoever
 /// asks for it, or to `receiver`, which the depositor alone can name. Their events are searched in blocks from `first_block` on, the
-/// newest first. What was withdrawn already is listed; deposits of [`Wanted::Of`] that were not cut are left out.
+/// newest first. What was withdrawn already is listed; deposits of [`Wanted::Of`] that were not cut are left out. What was done is added
+/// to `done`.
 ///
 /// # Errors
-/// [`WithdrawError`]. Deposits before the one that fails are withdrawn.
+/// [`WithdrawError`]. Deposits before the one that fails are withdrawn, and in `done`.
 pub fn withdraw(
     wallet: &Wallet<'_>,
     contract: Address,
     wanted: &Wanted,
     receiver: Option<Address>,
     first_block: u64,
-) -> Result<Withdrawals, WithdrawError> {
+    done: &mut Withdrawals,
+) -> Result<(), WithdrawError> {
     let signer = wallet.address();
     let found = deposits(&Contract { l1: wallet.l1, address: contract }, wanted, first_block)?;
     if let Some(event) = found.iter().find(|event| receiver.is_some() && event.depositor != signer) {
         return Err(WithdrawError::NotDepositor { name: name_of(event), depositor: event.depositor, signer });
     }
-    let mut done = Withdrawals::default();
     for event in found {
         let (name, input) = (name_of(&event), calldata(&event, receiver));
         let Deposited { depositor, origin, number, amount, .. } = event;
@@ -188,7 +189,7 @@ pub fn withdraw(
         let asset = AssetName { origin, number };
         done.deposits.push(Withdrawal { name, depositor, asset, amount, outcome });
     }
-    Ok(done)
+    Ok(())
 }
 
 /// The deposits that are wanted and of a generation that has ended, in order: those of the present one were not cut.

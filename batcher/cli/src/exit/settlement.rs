@@ -15,7 +15,8 @@ impl HasExitCode for L1Error {
             Self::Unreachable { .. }
             | Self::Refused { .. }
             | Self::Malformed { .. }
-            | Self::Oversized { .. } => ExitCode::Unavailable,
+            | Self::Oversized { .. }
+            | Self::Stopped => ExitCode::Unavailable,
             // What passes in time is no fault of the input.
             Self::Reverted(reason) if reason.until().is_some() => ExitCode::Unavailable,
             Self::Search { .. } => ExitCode::Limit,

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
-    l1::call::CallArguments,
+    l1::call::{CallArguments, split},
     l1_arguments::parse_receiver,
     options::Options,
 };
@@ -69,11 +69,14 @@ struct Paid {
     /// Who was paid in place of the recipients.
     #[serde(skip_serializing_if = "Option::is_none")]
     receiver: Option<Address>,
+    /// Why there are not more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl fmt::Display for Paid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { claims: Claims { payouts, gas_used }, receiver } = self;
+        let Self { claims: Claims { payouts, gas_used }, receiver, error } = self;
         write!(f, "{} payouts, {gas_used} gas", payouts.len())?;
         payouts.iter().try_for_each(|Claimed { superblock, payout, outcome }| {
             let Payout { index, recipient, asset, amount, .. } = payout;
@@ -84,7 +87,8 @@ impl fmt::Display for Paid {
                 (ClaimOutcome::PaidEarlier, _) => f.write_str("paid earlier"),
                 (ClaimOutcome::Refused(_), _) => f.write_str("refused by the receiver"),
             }
-        })
+        })?;
+        error.iter().try_for_each(|error| write!(f, "\nerror after these: {error}"))
     }
 }
 
@@ -98,13 +102,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             (arguments.payouts.is_empty() || arguments.payouts.contains(&payout.index))
                 && recipient.is_none_or(|recipient| recipient == payout.recipient)
         };
-        let claim = |superblock, payouts: &[Payout]| -> Result<Claims, ClaimError> {
-            match arguments.to {
-                None => claim(wallet, contract, superblock, payouts, is_wanted),
-                Some(receiver) => claim_to(wallet, contract, superblock, payouts, is_wanted, receiver),
-            }
-        };
-        let mut paid = Claims::default();
+        let mut claims = Claims::default();
         let settlement = OnL1 { l1: wallet.l1, address: contract };
         let mut listed = BTreeMap::new();
         for &superblock in &arguments.superblocks {
@@ -118,11 +116,15 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         if let Some(&index) = arguments.payouts.iter().find(|index| !is_listed(index)) {
             return Err(ClaimError::NoPayout { index }.into());
         }
-        for (&superblock, payouts) in &listed {
-            paid.extend(claim(superblock, payouts)?);
-        }
+        let ended = listed.iter().try_for_each(|(&superblock, payouts)| match arguments.to {
+            None => claim(wallet, contract, superblock, payouts, is_wanted, &mut claims),
+            Some(to) => claim_to(wallet, contract, superblock, payouts, is_wanted, to, &mut claims),
+        });
         let is_refused = |claimed: &Claimed| matches!(claimed.outcome, ClaimOutcome::Refused(_));
-        let has_refusals = paid.payouts.iter().any(is_refused);
-        Ok(Answer::new(&Paid { claims: paid, receiver: arguments.to }).with_refusals(has_refusals))
+        let has_refusals = claims.payouts.iter().any(is_refused);
+        // What was paid is told with the error.
+        let (code, error) = split(ended, claims.payouts.is_empty())?;
+        let paid = Paid { claims, receiver: arguments.to, error };
+        Ok(Answer::new(&paid).with_refusals(has_refusals).or_else(paid.error.is_none(), code))
     })
 }

@@ -26,7 +26,7 @@ use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
-    l1_arguments::Contract,
+    l1_arguments::{Contract, node_address},
     options::Options,
 };
 
@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
     /// Ask the beacon node at this address for blobs.
     ///
     /// Beacon nodes keep blobs for about 18 days, and have to keep all of their columns to tell them. Nothing repeats the address.
-    /// Development nodes answer at the address of --l1.
+    /// Development nodes answer at the address of --l1. @FILE takes the address from the first line of a file.
     #[arg(long, value_name = "URL")]
     beacon: Option<String>,
     /// Look for blobs in this directory first, and keep those that are found.
@@ -121,7 +121,8 @@ impl fmt::Display for Followed {
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     let Contract { node, contract } = &arguments.contract;
     let l1 = node.open()?;
-    let beacon = arguments.beacon.as_deref().map(|url| Beacon::new(&l1, url, TIMEOUT)).transpose()?;
+    let beacon = arguments.beacon.as_deref().map(node_address).transpose()?;
+    let beacon = beacon.map(|url| Beacon::new(&l1, &url, TIMEOUT)).transpose()?;
     let directory = arguments.blobs.as_deref().map(BlobDirectory::new);
     let sources: Vec<&dyn BlobSource> = [
         directory.as_ref().map(|source| source as &dyn BlobSource),

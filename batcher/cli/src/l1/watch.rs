@@ -10,6 +10,7 @@ use std::{
 
 use batcher_settlement::{
     contract::Contract as OnL1,
+    l1::L1Error,
     watch::{FinalQueue, QueueReader, WatchError},
 };
 use circuits_files::text::shown;
@@ -67,7 +68,7 @@ impl fmt::Display for Written {
 
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     let Contract { node, contract } = &arguments.contract;
-    let l1 = node.open()?;
+    let l1 = node.open()?.with_stop(&progress::STOP);
     let contract = OnL1 { l1: &l1, address: *contract };
     let mut reader = QueueReader::default();
     let mut read = || reader.read(&contract, node.finality());
@@ -90,6 +91,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
                 Err(error @ WatchError::OtherDeposits { .. }) => warn(&error),
                 Err(error) => return Err(error.into()),
             },
+            Err(WatchError::L1(L1Error::Stopped)) => {}
             // The node may be back next time.
             Err(error) => warn(&error),
         }

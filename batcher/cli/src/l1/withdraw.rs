@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
-    l1::call::CallArguments,
+    l1::call::{CallArguments, split},
     l1_arguments::{parse_address, parse_receiver},
     options::Options,
 };
@@ -53,11 +53,14 @@ struct Withdrawn {
     /// Who was paid in place of the depositor.
     #[serde(skip_serializing_if = "Option::is_none")]
     receiver: Option<Address>,
+    /// Why there are not more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl fmt::Display for Withdrawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { withdrawals: Withdrawals { deposits, gas_used }, receiver } = self;
+        let Self { withdrawals: Withdrawals { deposits, gas_used }, receiver, error } = self;
         write!(f, "{} deposits that were cut, {gas_used} gas", deposits.len())?;
         deposits.iter().try_for_each(|Withdrawal { name, depositor, asset, amount, outcome }| {
             write!(f, "\n    deposit {name}: {amount} of {asset} by {depositor}, ")?;
@@ -67,7 +70,8 @@ impl fmt::Display for Withdrawn {
                 (WithdrawalOutcome::PaidEarlier, _) => f.write_str("paid earlier"),
                 (WithdrawalOutcome::Refused, _) => f.write_str("refused by the receiver"),
             }
-        })
+        })?;
+        error.iter().try_for_each(|error| write!(f, "\nerror after these: {error}"))
     }
 }
 
@@ -78,8 +82,12 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         } else {
             Wanted::Named(arguments.deposits.clone())
         };
-        let done = withdraw(wallet, contract, &wanted, arguments.to, arguments.from_block)?;
+        let mut done = Withdrawals::default();
+        let ended = withdraw(wallet, contract, &wanted, arguments.to, arguments.from_block, &mut done);
         let has_refusals = done.deposits.iter().any(|one| one.outcome == WithdrawalOutcome::Refused);
-        Ok(Answer::new(&Withdrawn { withdrawals: done, receiver: arguments.to }).with_refusals(has_refusals))
+        // What was paid is told with the error.
+        let (code, error) = split(ended, done.deposits.is_empty())?;
+        let withdrawn = Withdrawn { withdrawals: done, receiver: arguments.to, error };
+        Ok(Answer::new(&withdrawn).with_refusals(has_refusals).or_else(withdrawn.error.is_none(), code))
     })
 }

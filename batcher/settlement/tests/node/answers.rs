@@ -5,6 +5,7 @@ use std::{
     io::{BufReader, Write as _},
     net::TcpListener,
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, read_body},
-    deployment::TIMEOUT,
+    deployment::{CHAIN_ID, TIMEOUT},
     proxy::{self, Fate},
 };
 
@@ -60,6 +61,16 @@ fn a_long_answer_is_not_read() {
     let error = rpc(&url).chain_id().expect_err("too long");
     assert!(matches!(error, L1Error::Oversized { .. }), "{error}");
     assert_eq!(error.to_string(), "L1's node answers eth_chainId with more than 16777216 bytes");
+}
+
+#[test]
+fn a_node_is_asked_no_more_once_the_caller_has_asked_to_stop() {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let node = Anvil::start(&[]);
+    let rpc = rpc(&node.url()).with_stop(&STOP);
+    assert_eq!(rpc.chain_id(), Ok(CHAIN_ID));
+    STOP.store(true, Ordering::Relaxed);
+    assert_eq!(rpc.chain_id(), Err(L1Error::Stopped));
 }
 
 /// A server that answers everything with this.

@@ -21,7 +21,7 @@ use plonky2::field::types::Field as _;
 
 use crate::{
     anvil::KEY,
-    deployment::{CHAIN_ID, Deployment, POLICY, STRANGER_KEY, TIMEOUT, digest, signer},
+    deployment::{CHAIN_ID, Deployment, IMPATIENT, POLICY, STRANGER_KEY, TIMEOUT, digest, signer},
     proxy::{self, Fate},
 };
 
@@ -72,7 +72,9 @@ fn a_payout_is_claimed_to_another_address_by_its_recipient_alone() {
         let announce = |_, _| {};
         let wallet =
             Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &announce };
-        claim_to(&wallet, contract, 1, &payouts, |payout| wanted.contains(&payout.index), receiver)
+        let (mut claims, wanted) = (Claims::default(), |payout: &Payout| wanted.contains(&payout.index));
+        claim_to(&wallet, contract, 1, &payouts, wanted, receiver, &mut claims)?;
+        Ok(claims)
     };
     // With one of their own they cannot take another's along.
     let error = claim(KEY, &[0, 1], RECEIVER).expect_err("it is the stranger's");
@@ -108,11 +110,34 @@ fn what_came_of_claims_is_said_by_their_transaction_and_not_by_a_node_that_is_be
     let wallet =
         Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
     let outcomes = || {
-        let claims = claim(&wallet, contract, 1, &payouts, |_| true).expect("it is sent");
+        let mut claims = Claims::default();
+        claim(&wallet, contract, 1, &payouts, |_| true, &mut claims).expect("it is sent");
         claims.payouts.iter().map(|claimed| claimed.outcome).collect::<Vec<_>>()
     };
     assert!(matches!(outcomes()[..], [ClaimOutcome::Paid(_), ClaimOutcome::Refused(_)]));
     assert_eq!(rpc.balance(RECEIVER).expect("it answers"), U256::from(30_000) * U256::from(UNIT));
     // It is sent again, since this node says so, and nothing is paid again.
     assert!(matches!(outcomes()[..], [ClaimOutcome::PaidEarlier, ClaimOutcome::Refused(_)]));
+}
+
+#[test]
+fn what_was_paid_before_a_claim_failed_is_told() {
+    let deployment = Deployment::new();
+    let (contract, signer) = (deployment.deployed.settlement, signer(STRANGER_KEY));
+    let payouts = [0, 1].map(|index| payout(index, signer.address(), 30_000));
+    settle(&deployment, &payouts);
+    let mut sent = 0;
+    let url = proxy::start(deployment.node.port, move |method, _| {
+        sent += u32::from(method == "eth_sendRawTransaction");
+        if sent > 1 { Fate::Drop } else { Fate::Pass }
+    });
+    let rpc = Rpc::new(&url, TIMEOUT).expect("an address");
+    let wallet =
+        Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: IMPATIENT, announce: &|_, _| {} };
+    let mut claims = Claims::default();
+    let ended = claim_to(&wallet, contract, 1, &payouts, |_| true, RECEIVER, &mut claims);
+    assert!(matches!(ended, Err(ClaimError::Wallet(_))), "{ended:?}");
+    let [paid] = &claims.payouts[..] else { panic!("{claims:?}") };
+    assert!(paid.payout.index == 0 && matches!(paid.outcome, ClaimOutcome::Paid(_)), "{paid:?}");
+    assert!(claims.gas_used > 0);
 }
