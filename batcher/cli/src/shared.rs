@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, env, sync::atomic::Ordering, thread::sleep, tim
 
 use batcher_circuits::engine::Engine;
 use batcher_hop::HopCircuits;
-use batcher_job::{graph::TASK_BYTES, prove};
+use batcher_job::prove;
 use batcher_workers::{
     AddressError, Connection, ConnectionError, ObjectStore, PostgresQueue, QueueOptions, memory_of_system,
 };
@@ -199,7 +199,8 @@ impl CoordinatorArguments {
         if !self.shared.is_given() {
             return if works { work(jobs, None) } else { Err(SharedError::NoWorkers.into()) };
         }
-        let shared = self.shared.open(jobs, jobs as u64 * TASK_BYTES, Store::Needed, options)?;
+        // Where nobody else takes a task, however large it is, this process has to; how many it does at a time, `jobs` says.
+        let shared = self.shared.open(jobs, memory_for_tasks(), Store::Needed, options)?;
         let hops = HopCircuits::new(engine.pinned(), engine.cache());
         let catalogue = everything(engine, &hops)?;
         let worker = Worker::new(&catalogue, &shared.store, &());
@@ -211,6 +212,11 @@ impl CoordinatorArguments {
         };
         work(jobs, Some(shared))
     }
+}
+
+/// Bytes of memory for tasks, unless the user says otherwise.
+fn memory_for_tasks() -> u64 {
+    memory_of_system().unwrap_or(MEMORY)
 }
 
 /// How much a process does at a time.
@@ -231,7 +237,7 @@ pub(crate) struct CapacityArguments {
 impl CapacityArguments {
     /// Tasks at a time, and bytes of memory.
     pub(crate) fn amount(&self) -> (usize, u64) {
-        let memory = self.memory.or_else(memory_of_system).unwrap_or(MEMORY);
+        let memory = self.memory.unwrap_or_else(memory_for_tasks);
         (progress::jobs_within(self.jobs, memory), memory)
     }
 }

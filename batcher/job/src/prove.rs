@@ -1,4 +1,4 @@
-//! Carries out a plan in this process: proves its graph, several tasks at a time, and keeps what is finished.
+//! Carries out a plan: proves its graph in this process, several tasks at a time, or with others, and keeps what is finished.
 
 use std::{
     panic::resume_unwind,
@@ -88,14 +88,25 @@ impl Shared<'_> {
         let end = AtomicBool::new(false);
         thread::scope(|scope| {
             let working = scope.spawn(|| self.queue.run(worker, &end));
-            let result = work();
-            end.store(true, Ordering::Relaxed);
+            let result = {
+                let _set = SetOnDrop(&end);
+                work()
+            };
             match working.join() {
                 // A queue that this process cannot work for is one that it cannot coordinate with either, which says so.
                 Ok(_) => result,
                 Err(panic) => resume_unwind(panic),
             }
         })
+    }
+}
+
+/// Sets a flag when it is dropped, so that nobody waits for ever after a panic.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
