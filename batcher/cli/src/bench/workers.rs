@@ -20,6 +20,8 @@ use crate::key_arguments::KeyArguments;
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Measure a superblock of this number of blocks.
+    ///
+    /// More blocks have more tasks that can be done at the same time, so two workers gain more from them.
     #[arg(long, value_name = "N", default_value_t = 16,
           value_parser = clap::value_parser!(u16).range(MIN_BLOCKS as i64..=MAX_BLOCKS as i64))]
     blocks: u16,
