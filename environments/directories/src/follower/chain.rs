@@ -82,7 +82,7 @@ pub(super) fn turn(
     let mut best: BTreeMap<(u32, Digest), (Worth, Link)> = BTreeMap::new();
     for link in published.iter().rev() {
         let own = agreement(link.height, link.new_state);
-        let worth = match best.get(&(link.height + 1, link.new_state)) {
+        let worth = match after(link.height, link.new_state).and_then(|next| best.get(&next)) {
             Some((above, _)) => Worth { agreement: decided(own, above.agreement), tip: above.tip },
             None => Worth { agreement: own, tip: link.height },
         };
@@ -96,7 +96,7 @@ pub(super) fn turn(
     let mut forks = vec![];
     for (&at, &state) in states {
         in_place = decided(in_place, agreement(at, state));
-        if let Some((above, _)) = best.get(&(at + 1, state)) {
+        if let Some((above, _)) = after(at, state).and_then(|next| best.get(&next)) {
             forks.push((at, Worth { agreement: decided(in_place, above.agreement), tip: above.tip }));
         }
     }
@@ -108,12 +108,17 @@ pub(super) fn turn(
         }
     }
     let (_, from) = chosen?;
-    let (mut links, mut next) = (vec![], (from + 1, *states.get(&from)?));
-    while let Some((_, link)) = best.get(&next) {
+    let (mut links, mut next) = (vec![], after(from, *states.get(&from)?));
+    while let Some((_, link)) = next.and_then(|next| best.get(&next)) {
         links.push(*link);
-        next = (link.height + 1, link.new_state);
+        next = after(link.height, link.new_state);
     }
     Some(Turn { from, links })
+}
+
+/// What a block that continues the state of `height` is found by. Nothing continues the last height that there is.
+fn after(height: u32, state: Digest) -> Option<(u32, Digest)> {
+    Some((height.checked_add(1)?, state))
 }
 
 #[cfg(test)]
@@ -169,6 +174,16 @@ mod tests {
         assert_eq!(turned(&[0, 10, 21], &published, Some(21)), None, "though the other one is higher");
         assert_eq!(turned(&[0, 10, 21], &published, Some(30)), Some((1, vec![20, 30])));
         assert_eq!(turned(&[0, 10, 21], &published, Some(40)), Some((1, vec![20, 30])), "nobody knows yet");
+    }
+
+    #[test]
+    fn a_block_of_the_last_height_there_is_leads_nowhere() {
+        // It would continue itself if heights did not end.
+        let last = Link { height: u32::MAX, ..link(10, 10) };
+        let published = BTreeSet::from([link(0, 10), last]);
+        let states = BTreeMap::from([(0, state(0))]);
+        let expected = Turn { from: 0, links: vec![link(0, 10)] };
+        assert_eq!(turn(&states, &published, None), Some(expected));
     }
 
     #[test]
