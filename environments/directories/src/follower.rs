@@ -119,8 +119,8 @@ pub struct FollowerDirectory {
     rivals: BTreeSet<(u32, Digest)>,
     /// Blocks with valid proofs, whether or not they are in the chain.
     proven: BTreeSet<Digest>,
-    /// Signed blocks, each with a file.
-    published: BTreeMap<Link, PathBuf>,
+    /// Signed blocks, each with its files. Whatever becomes of one file, another one still has the block.
+    published: BTreeMap<Link, BTreeSet<PathBuf>>,
     /// Files that were looked at, as they were then.
     seen: BTreeMap<PathBuf, Seen>,
     batched: Option<Batched>,
@@ -286,12 +286,12 @@ impl FollowerDirectory {
             }
             // What the chain has is read again only if it is needed again.
             if let Some(link) = self.named(&path) {
-                self.published.entry(link).or_insert(path);
+                self.published.entry(link).or_default().insert(path);
                 continue;
             }
             match self.read(&path) {
                 Ok(block) => {
-                    self.published.entry(link(&block)).or_insert(path);
+                    self.published.entry(link(&block)).or_default().insert(path);
                 }
                 Err(reason) => looked.refused.push(RefusedFile { path, reason }),
             }
@@ -305,13 +305,10 @@ impl FollowerDirectory {
                 looked.applied.retain(|applied| *applied <= from);
             }
             for link in links {
-                match self.apply(&link)? {
-                    Ok(()) => looked.applied.push(link.height),
-                    Err(refused) => {
-                        looked.refused.push(refused);
-                        break;
-                    }
+                if !self.apply(&link, &mut looked.refused)? {
+                    break;
                 }
+                looked.applied.push(link.height);
             }
         }
         looked.rivals = self.note_rivals()?;
@@ -361,18 +358,31 @@ impl FollowerDirectory {
         Err(refusal)
     }
 
-    /// Applies a published block, and stores that. A block that is refused is forgotten.
-    fn apply(&mut self, wanted: &Link) -> Result<Result<(), RefusedFile>, FollowerDirectoryError> {
-        let Some(path) = self.published.get(wanted).cloned() else { return Ok(Ok(())) };
-        let applied = self.read(&path).and_then(|block| {
-            if link(&block) != *wanted {
-                return Err(Refusal::Replaced);
+    /// Applies a published block from the first of its files that has it, and stores that. Files that are refused are listed and
+    /// forgotten. Returns false if no file has a block that applies.
+    fn apply(
+        &mut self,
+        wanted: &Link,
+        refused: &mut Vec<RefusedFile>,
+    ) -> Result<bool, FollowerDirectoryError> {
+        loop {
+            let Some(path) = self.published.get_mut(wanted).and_then(BTreeSet::pop_first) else {
+                self.published.remove(wanted);
+                return Ok(false);
+            };
+            let applied = self.read(&path).and_then(|block| {
+                if link(&block) != *wanted {
+                    return Err(Refusal::Replaced);
+                }
+                Ok(self.follower.apply(block.statement(), block.body())?)
+            });
+            match applied {
+                Ok(()) => {
+                    self.published.entry(*wanted).or_default().insert(path);
+                    break;
+                }
+                Err(reason) => refused.push(RefusedFile { path, reason }),
             }
-            Ok(self.follower.apply(block.statement(), block.body())?)
-        });
-        if let Err(reason) = applied {
-            self.published.remove(wanted);
-            return Ok(Err(RefusedFile { path, reason }));
         }
         let Link { height, previous_state, new_state, id } = *wanted;
         let followed = Followed { id, previous_state, new_state, step: self.step + 1 };
@@ -380,7 +390,7 @@ impl FollowerDirectory {
         changes.push(BLOCKS.change(height.to_be_bytes(), Some(&followed))?);
         self.commit(&changes)?;
         self.chain.insert(height, followed);
-        Ok(Ok(()))
+        Ok(true)
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), FollowerDirectoryError> {
