@@ -253,6 +253,44 @@ fn a_directory_of_another_environment_is_no_followers() {
 }
 
 #[test]
+fn what_was_noted_lasts_if_a_look_ends_while_it_goes_back() {
+    let _alone = alone();
+    let [at_home, before] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut producer = open(at_home.path()).unwrap();
+    (1..=3).for_each(|add| produce(&mut producer, add));
+    let mut follower = open_follower(before.path()).unwrap();
+    follower.look(&producer.proposed(), None).unwrap();
+    rollback(&mut producer, 2);
+    produce(&mut producer, 9);
+    let batched = Batched { height: 1, state: follower.state(1).unwrap() };
+    let looked = follower.look(&producer.proposed(), Some(batched)).unwrap();
+    let [rival] = looked.rivals[..] else { panic!("{looked:?}") };
+    follower.note_proven(&producer.producer().statements()[1]).unwrap();
+    drop(follower);
+    produce(&mut producer, 10);
+    produce(&mut producer, 11);
+    for durable in 0..MAX_STEPS {
+        let directory = tempfile::tempdir().unwrap();
+        fs::copy(before.path().join("follower.redb"), directory.path().join("follower.redb")).unwrap();
+        let mut follower = open_follower(directory.path()).unwrap();
+        faults::arm(durable);
+        let looked = follower.look(&producer.proposed(), None);
+        let is_stopped = faults::disarm();
+        drop(follower);
+        let mut follower = open_follower(directory.path()).unwrap();
+        assert_eq!(follower.batched_height(), Some(1), "after {durable} steps: {looked:?}");
+        assert!(follower.rivals().any(|one| one == rival), "after {durable} steps: {looked:?}");
+        follower.look(&producer.proposed(), None).unwrap();
+        assert_eq!(follower.stage(2), Some(Stage::Proven), "after {durable} steps: {looked:?}");
+        assert_agree(&follower, &producer);
+        if !is_stopped {
+            return;
+        }
+    }
+    panic!("a look takes more than {MAX_STEPS} durable steps");
+}
+
+#[test]
 fn a_look_that_is_not_stored_is_done_again() {
     let _alone = alone();
     let [at_home, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
