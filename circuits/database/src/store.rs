@@ -135,23 +135,7 @@ impl Store {
     /// [`DatabaseError::NotNext`] unless the height is beyond the latest one; then, and if the file cannot be written, nothing
     /// changes.
     pub fn commit(&self, height: u64, changes: &[Change], kept: usize) -> Result<(), DatabaseError> {
-        self.change("write it", |transaction| {
-            let all = self.heights(transaction)?;
-            if let Some(&latest) = all.last().filter(|&&latest| latest >= height) {
-                return Err(DatabaseError::NotNext { path: self.path.clone(), latest, found: height });
-            }
-            let before = self.apply(transaction, changes)?;
-            self.set_undo(transaction, height, &before)?;
-            let too_old = (all.len() + 1).saturating_sub(kept.max(1));
-            let (too_old, rest) = all.split_at(too_old);
-            too_old.iter().try_for_each(|&height| self.forget(transaction, height))?;
-            // Nothing goes back beyond the first one.
-            match rest.first() {
-                Some(&first) if !too_old.is_empty() => self.set_undo(transaction, first, &[]),
-                None => self.set_undo(transaction, height, &[]),
-                Some(_) => Ok(()),
-            }
-        })
+        self.change("write it", |transaction| self.advance(transaction, height, changes, kept))
     }
 
     /// Makes `height` the latest one again: what came later is undone and forgotten.
@@ -159,20 +143,60 @@ impl Store {
     /// # Errors
     /// [`DatabaseError::NotKept`]; then, and if the file cannot be written, nothing changes.
     pub fn roll_back(&self, height: u64) -> Result<(), DatabaseError> {
+        self.change("write it", |transaction| self.undo_to(transaction, height))
+    }
+
+    /// Goes back to `height` and on to the one after it with these changes, durably and at once: [`Self::roll_back`] and
+    /// [`Self::commit`], and never only the first of them.
+    ///
+    /// # Errors
+    /// As these two; then, and if the file cannot be written, nothing changes.
+    pub fn replace(&self, height: u64, changes: &[Change], kept: usize) -> Result<(), DatabaseError> {
         self.change("write it", |transaction| {
-            let all = self.heights(transaction)?;
-            check_kept(&self.path, &all, height)?;
-            for &later in all.iter().rev().filter(|&&later| later > height) {
-                let table = self.open_heights(transaction)?;
-                let before = undo(&self.path, &table, later)?;
-                drop(table);
-                for Before { map, key, value } in before {
-                    self.set(transaction, &map, &key, value.as_deref())?;
-                }
-                self.forget(transaction, later)?;
-            }
-            Ok(())
+            self.undo_to(transaction, height)?;
+            self.advance(transaction, height.saturating_add(1), changes, kept)
         })
+    }
+
+    /// Moves on to `height`, and forgets all but the last `kept` ones.
+    fn advance(
+        &self,
+        transaction: &WriteTransaction,
+        height: u64,
+        changes: &[Change],
+        kept: usize,
+    ) -> Result<(), DatabaseError> {
+        let all = self.heights(transaction)?;
+        if let Some(&latest) = all.last().filter(|&&latest| latest >= height) {
+            return Err(DatabaseError::NotNext { path: self.path.clone(), latest, found: height });
+        }
+        let before = self.apply(transaction, changes)?;
+        self.set_undo(transaction, height, &before)?;
+        let too_old = (all.len() + 1).saturating_sub(kept.max(1));
+        let (too_old, rest) = all.split_at(too_old);
+        too_old.iter().try_for_each(|&height| self.forget(transaction, height))?;
+        // Nothing goes back beyond the first one.
+        match rest.first() {
+            Some(&first) if !too_old.is_empty() => self.set_undo(transaction, first, &[]),
+            None => self.set_undo(transaction, height, &[]),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Undoes and forgets what came after `height`.
+    fn undo_to(&self, transaction: &WriteTransaction, height: u64) -> Result<(), DatabaseError> {
+        let all = self.heights(transaction)?;
+        check_kept(&self.path, &all, height)?;
+        for &later in all.iter().rev().filter(|&&later| later > height) {
+            let table = self.open_heights(transaction)?;
+            let before = undo(&self.path, &table, later)?;
+            drop(table);
+            for Before { map, key, value } in before {
+                self.set(transaction, &map, &key, value.as_deref())?;
+            }
+            self.forget(transaction, later)?;
+        }
+        Ok(())
     }
 
     /// Does `work` in one transaction.

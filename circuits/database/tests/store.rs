@@ -58,6 +58,7 @@ fn apply(content: &mut Content, changes: &[(Map, u8, Option<u32>)]) {
 enum Try {
     Commit(u8, Vec<(Map, u8, Option<u32>)>),
     RollBack(usize),
+    Replace(usize, Vec<(Map, u8, Option<u32>)>),
     Reopen,
 }
 
@@ -65,8 +66,9 @@ fn tries() -> impl Strategy<Value = Vec<Try>> {
     let map = prop_oneof![Just(ONE), Just(TWO)];
     let changes = prop::collection::vec((map, 0..12u8, prop::option::of(any::<u32>())), 0..8);
     let one = prop_oneof![
-        4 => (1..3u8, changes).prop_map(|(step, changes)| Try::Commit(step, changes)),
+        4 => (1..3u8, changes.clone()).prop_map(|(step, changes)| Try::Commit(step, changes)),
         2 => (0..KEPT + 1).prop_map(Try::RollBack),
+        1 => (0..KEPT + 1, changes).prop_map(|(back, changes)| Try::Replace(back, changes)),
         1 => Just(Try::Reopen),
     ];
     prop::collection::vec(one, 0..20)
@@ -102,6 +104,18 @@ proptest! {
                     now = content.clone();
                     store.roll_back(height).expect("kept");
                     expected.split_off(&(height + 1));
+                }
+                Try::Replace(back, changes) => {
+                    let Some((&height, content)) = expected.iter().rev().nth(back) else { continue };
+                    now = content.clone();
+                    let list: Vec<_> = changes.iter().copied().map(change).collect();
+                    store.replace(height, &list, KEPT).expect("kept");
+                    expected.split_off(&(height + 1));
+                    apply(&mut now, &changes);
+                    expected.insert(height + 1, now.clone());
+                    while expected.len() > KEPT {
+                        expected.pop_first();
+                    }
                 }
                 Try::Reopen => {
                     drop(store);

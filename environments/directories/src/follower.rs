@@ -12,7 +12,7 @@ use std::{
 };
 
 use circuits_core::Digest;
-use circuits_database::{Change, DatabaseError, Store};
+use circuits_database::{Change, DatabaseError, Map, Store, View};
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind};
 use circuits_protocol::{registry::Producer, statement::BlockStatement};
 use environments_core::{
@@ -116,14 +116,22 @@ pub struct FollowerDirectory {
     /// The blocks of the chain whose states are kept, by height, and the state before the first one.
     chain: BTreeMap<u32, Followed>,
     start: (u32, Digest),
-    rivals: BTreeSet<(u32, Digest)>,
-    /// Blocks with valid proofs, whether or not they are in the chain.
-    proven: BTreeSet<Digest>,
-    /// Signed blocks, each with a file.
-    published: BTreeMap<Link, PathBuf>,
+    notes: Notes,
+    /// Signed blocks, each with its files. Whatever becomes of one file, another one still has the block.
+    published: BTreeMap<Link, BTreeSet<PathBuf>>,
     /// Files that were looked at, as they were then.
     seen: BTreeMap<PathBuf, Seen>,
+}
+
+/// What is known beside the chain, which stays when the chain goes back.
+#[derive(Debug, Default)]
+struct Notes {
+    /// What superblocks have taken.
     batched: Option<Batched>,
+    /// Blocks with valid proofs, whether or not they are in the chain.
+    proven: BTreeSet<Digest>,
+    /// By height and id: signed blocks that are not in the chain, or were not.
+    rivals: BTreeSet<(u32, Digest)>,
 }
 
 impl FollowerDirectory {
@@ -160,11 +168,9 @@ impl FollowerDirectory {
             is_behind: false,
             chain: BTreeMap::new(),
             start,
-            rivals: BTreeSet::new(),
-            proven: BTreeSet::new(),
+            notes: Notes::default(),
             published: BTreeMap::new(),
             seen: BTreeMap::new(),
-            batched: None,
         };
         opened.reload()?;
         Ok(opened)
@@ -175,27 +181,39 @@ impl FollowerDirectory {
         let view = self.store.latest()?;
         self.follower.restore(&view).map_err(|source| stored(&self.path, source))?;
         self.step = view.height();
-        let wrong = |map| stored(&self.path, StoredError::Entry { map });
-        let height = |map, key: &[u8]| -> Result<u32, FollowerDirectoryError> {
-            let bytes = key.first_chunk().ok_or_else(|| wrong(map))?;
-            Ok(u32::from_be_bytes(*bytes))
-        };
         self.chain = BTreeMap::new();
         for (key, followed) in view.entries(BLOCKS)? {
-            self.chain.insert(height(BLOCKS, &key)?, followed);
+            self.chain.insert(self.height_in(BLOCKS, &key)?, followed);
         }
-        self.rivals = BTreeSet::new();
-        for (key, id) in view.entries(RIVALS)? {
-            self.rivals.insert((height(RIVALS, &key)?, id));
-        }
-        // One entry for each: its id is the key and the value.
-        self.proven = view.entries(PROVEN)?.into_iter().map(|(_, id)| id).collect();
-        self.batched = view.entries(BATCHED)?.pop().map(|(_, batched)| batched);
+        self.notes = self.notes_in(&view)?;
         let last = self.chain.last_key_value().map(|(height, followed)| (*height, followed.new_state));
         if last.unwrap_or(self.start) != (self.follower.height(), self.follower.commitment()) {
-            return Err(wrong(BLOCKS));
+            return Err(self.wrong(BLOCKS));
         }
         Ok(())
+    }
+
+    /// What a view has beside the chain.
+    fn notes_in(&self, view: &View) -> Result<Notes, FollowerDirectoryError> {
+        let mut rivals = BTreeSet::new();
+        for (key, id) in view.entries(RIVALS)? {
+            rivals.insert((self.height_in(RIVALS, &key)?, id));
+        }
+        Ok(Notes {
+            batched: view.entries(BATCHED)?.pop().map(|(_, batched)| batched),
+            // One entry for each: its id is the key and the value.
+            proven: view.entries(PROVEN)?.into_iter().map(|(_, id)| id).collect(),
+            rivals,
+        })
+    }
+
+    /// The height at the beginning of a key of a map.
+    fn height_in(&self, map: Map, key: &[u8]) -> Result<u32, FollowerDirectoryError> {
+        Ok(u32::from_be_bytes(*key.first_chunk().ok_or_else(|| self.wrong(map))?))
+    }
+
+    fn wrong(&self, map: Map) -> FollowerDirectoryError {
+        stored(&self.path, StoredError::Entry { map })
     }
 
     /// The environment's id.
@@ -219,7 +237,7 @@ impl FollowerDirectory {
     /// The height up to which superblocks have the chain; `None` if they have another state, or one that is not reached yet.
     #[must_use]
     pub fn batched_height(&self) -> Option<u32> {
-        let batched = self.batched?;
+        let batched = self.notes.batched?;
         (self.state(batched.height) == Some(batched.state)).then_some(batched.height)
     }
 
@@ -230,7 +248,7 @@ impl FollowerDirectory {
         if self.batched_height().is_some_and(|batched| height <= batched) {
             return Some(Stage::Batched);
         }
-        Some(if self.proven.contains(&followed.id) { Stage::Proven } else { Stage::Proposed })
+        Some(if self.notes.proven.contains(&followed.id) { Stage::Proven } else { Stage::Proposed })
     }
 
     /// The commitment of the state of a height.
@@ -242,7 +260,7 @@ impl FollowerDirectory {
 
     /// The blocks beside the chain that their producer signed, by height.
     pub fn rivals(&self) -> impl Iterator<Item = Rival> {
-        self.rivals.iter().map(|&(height, id)| Rival { height, id })
+        self.notes.rivals.iter().map(|&(height, id)| Rival { height, id })
     }
 
     /// Notes that a valid proof makes this statement, which the caller has verified. Whether the block is in the chain or not makes
@@ -252,13 +270,13 @@ impl FollowerDirectory {
     /// [`FollowerDirectoryError`]
     pub fn note_proven(&mut self, statement: &BlockStatement) -> Result<(), FollowerDirectoryError> {
         let id = block_id(self.follower.chain_id(), statement);
-        if self.proven.contains(&id) {
+        if self.notes.proven.contains(&id) {
             return Ok(());
         }
         self.check_is_not_behind()?;
         self.is_behind = true;
         self.commit(&[proven_change(&id)?])?;
-        self.proven.insert(id);
+        self.notes.proven.insert(id);
         self.is_behind = false;
         Ok(())
     }
@@ -286,12 +304,12 @@ impl FollowerDirectory {
             }
             // What the chain has is read again only if it is needed again.
             if let Some(link) = self.named(&path) {
-                self.published.entry(link).or_insert(path);
+                self.published.entry(link).or_default().insert(path);
                 continue;
             }
             match self.read(&path) {
                 Ok(block) => {
-                    self.published.entry(link(&block)).or_insert(path);
+                    self.published.entry(link(&block)).or_default().insert(path);
                 }
                 Err(reason) => looked.refused.push(RefusedFile { path, reason }),
             }
@@ -305,17 +323,15 @@ impl FollowerDirectory {
                 looked.applied.retain(|applied| *applied <= from);
             }
             for link in links {
-                match self.apply(&link)? {
-                    Ok(()) => looked.applied.push(link.height),
-                    Err(refused) => {
-                        looked.refused.push(refused);
-                        break;
-                    }
+                if !self.apply(&link, &mut looked.refused)? {
+                    break;
                 }
+                looked.applied.push(link.height);
             }
         }
         looked.rivals = self.note_rivals()?;
         looked.contradicts = self
+            .notes
             .batched
             .is_some_and(|batched| self.state(batched.height).is_some_and(|state| state != batched.state));
         self.is_behind = false;
@@ -338,7 +354,7 @@ impl FollowerDirectory {
         if self.step < KEPT as u64 {
             states.insert(self.start.0, self.start.1);
         }
-        turn(&states, &self.published.keys().copied().collect(), self.batched)
+        turn(&states, &self.published.keys().copied().collect(), self.notes.batched)
     }
 
     /// Reads a file that somebody published.
@@ -361,18 +377,31 @@ impl FollowerDirectory {
         Err(refusal)
     }
 
-    /// Applies a published block, and stores that. A block that is refused is forgotten.
-    fn apply(&mut self, wanted: &Link) -> Result<Result<(), RefusedFile>, FollowerDirectoryError> {
-        let Some(path) = self.published.get(wanted).cloned() else { return Ok(Ok(())) };
-        let applied = self.read(&path).and_then(|block| {
-            if link(&block) != *wanted {
-                return Err(Refusal::Replaced);
+    /// Applies a published block from the first of its files that has it, and stores that. Files that are refused are listed and
+    /// forgotten. Returns false if no file has a block that applies.
+    fn apply(
+        &mut self,
+        wanted: &Link,
+        refused: &mut Vec<RefusedFile>,
+    ) -> Result<bool, FollowerDirectoryError> {
+        loop {
+            let Some(path) = self.published.get_mut(wanted).and_then(BTreeSet::pop_first) else {
+                self.published.remove(wanted);
+                return Ok(false);
+            };
+            let applied = self.read(&path).and_then(|block| {
+                if link(&block) != *wanted {
+                    return Err(Refusal::Replaced);
+                }
+                Ok(self.follower.apply(block.statement(), block.body())?)
+            });
+            match applied {
+                Ok(()) => {
+                    self.published.entry(*wanted).or_default().insert(path);
+                    break;
+                }
+                Err(reason) => refused.push(RefusedFile { path, reason }),
             }
-            Ok(self.follower.apply(block.statement(), block.body())?)
-        });
-        if let Err(reason) = applied {
-            self.published.remove(wanted);
-            return Ok(Err(RefusedFile { path, reason }));
         }
         let Link { height, previous_state, new_state, id } = *wanted;
         let followed = Followed { id, previous_state, new_state, step: self.step + 1 };
@@ -380,7 +409,7 @@ impl FollowerDirectory {
         changes.push(BLOCKS.change(height.to_be_bytes(), Some(&followed))?);
         self.commit(&changes)?;
         self.chain.insert(height, followed);
-        Ok(Ok(()))
+        Ok(true)
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), FollowerDirectoryError> {
@@ -391,32 +420,33 @@ impl FollowerDirectory {
 
     /// Notes what superblocks have taken, if it is news. What is not told any more is still so.
     fn note_batched(&mut self, batched: Option<Batched>) -> Result<(), FollowerDirectoryError> {
-        if batched.is_some() && batched != self.batched {
+        if batched.is_some() && batched != self.notes.batched {
             self.commit(&[BATCHED.change([], batched.as_ref())?])?;
-            self.batched = batched;
+            self.notes.batched = batched;
         }
         Ok(())
     }
 
-    /// Goes back to the state of a height that is kept. What was noted since, of blocks and superblocks, stays.
+    /// Goes back to the state of a height that is kept. What was noted since, of blocks and superblocks, stays, whenever this ends.
     fn go_back(&mut self, height: u32) -> Result<(), FollowerDirectoryError> {
-        let (batched, proven, rivals) = (self.batched, self.proven.clone(), self.rivals.clone());
         let step = self.chain.get(&height).map_or(0, |followed| followed.step);
-        self.store.roll_back(step)?;
-        self.reload()?;
-        self.note_batched(batched)?;
-        let proven: Vec<_> = proven.difference(&self.proven).copied().collect();
-        let rivals: Vec<_> = rivals.difference(&self.rivals).copied().collect();
-        let mut changes = proven.iter().map(proven_change).collect::<Result<Vec<_>, _>>()?;
-        for rival in &rivals {
+        let then = self.notes_in(&self.store.at(step)?)?;
+        let mut changes = vec![];
+        if self.notes.batched != then.batched {
+            changes.push(BATCHED.change([], self.notes.batched.as_ref())?);
+        }
+        for id in self.notes.proven.difference(&then.proven) {
+            changes.push(proven_change(id)?);
+        }
+        for rival in self.notes.rivals.difference(&then.rivals) {
             changes.push(rival_change(rival)?);
         }
-        if !changes.is_empty() {
-            self.commit(&changes)?;
+        if changes.is_empty() {
+            self.store.roll_back(step)?;
+        } else {
+            self.store.replace(step, &changes, KEPT)?;
         }
-        self.proven.extend(proven);
-        self.rivals.extend(rivals);
-        Ok(())
+        self.reload()
     }
 
     /// Notes the signed blocks that are beside the chain.
@@ -425,14 +455,16 @@ impl FollowerDirectory {
             .published
             .keys()
             .filter(|link| self.chain.get(&link.height).is_some_and(|followed| followed.id != link.id));
-        let new: Vec<_> =
-            beside.map(|link| (link.height, link.id)).filter(|rival| !self.rivals.contains(rival)).collect();
+        let new: Vec<_> = beside
+            .map(|link| (link.height, link.id))
+            .filter(|rival| !self.notes.rivals.contains(rival))
+            .collect();
         if new.is_empty() {
             return Ok(vec![]);
         }
         let changes = new.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?;
         self.commit(&changes)?;
-        self.rivals.extend(&new);
+        self.notes.rivals.extend(&new);
         Ok(new.into_iter().map(|(height, id)| Rival { height, id }).collect())
     }
 }

@@ -206,6 +206,35 @@ fn what_is_not_a_block_of_the_producer_is_refused_and_stops_no_other() {
 }
 
 #[test]
+fn a_block_is_followed_whatever_became_of_another_file_with_it() {
+    let _alone = alone();
+    let [at_home, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut producer = open(at_home.path()).unwrap();
+    produce(&mut producer, 1);
+    produce(&mut producer, 2);
+    let second = files(&producer)[1].clone();
+    let copy = producer.proposed().join("0-copy");
+    fs::copy(&second, &copy).unwrap();
+    let name = second.file_name().unwrap().to_str().unwrap().replace("proposed-0", "proposed-+");
+    let mut follower = open_follower(elsewhere.path()).unwrap();
+    nothing_else(&follower.look(&producer.proposed(), None).unwrap());
+    let state = follower.state(2).unwrap();
+    // Only its name says that it has the second block.
+    let named = producer.proposed().join(name);
+    fs::write(&named, "junk").unwrap();
+    rollback(&mut producer, 2);
+    produce(&mut producer, 9);
+    produce(&mut producer, 10);
+    assert_eq!(follower.look(&producer.proposed(), None).unwrap().applied, [2, 3]);
+    fs::write(&copy, "junk").unwrap();
+    let looked = follower.look(&producer.proposed(), Some(Batched { height: 2, state })).unwrap();
+    assert_eq!((looked.applied, looked.went_back), (vec![2], Some(1)));
+    assert_eq!(follower.state(2), Some(state));
+    let refused: Vec<_> = looked.refused.iter().map(|refused| &refused.path).collect();
+    assert!(refused.contains(&&copy) && refused.contains(&&named), "{refused:?}");
+}
+
+#[test]
 fn a_directory_of_another_environment_is_no_followers() {
     let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
@@ -221,6 +250,44 @@ fn a_directory_of_another_environment_is_no_followers() {
     fs::copy(producer.path().join("producer.redb"), directory.path().join("follower.redb")).unwrap();
     let error = open_follower(directory.path()).err().unwrap();
     assert!(matches!(error, FollowerDirectoryError::Database(DatabaseError::OtherKind { .. })), "{error}");
+}
+
+#[test]
+fn what_was_noted_lasts_if_a_look_ends_while_it_goes_back() {
+    let _alone = alone();
+    let [at_home, before] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut producer = open(at_home.path()).unwrap();
+    (1..=3).for_each(|add| produce(&mut producer, add));
+    let mut follower = open_follower(before.path()).unwrap();
+    follower.look(&producer.proposed(), None).unwrap();
+    rollback(&mut producer, 2);
+    produce(&mut producer, 9);
+    let batched = Batched { height: 1, state: follower.state(1).unwrap() };
+    let looked = follower.look(&producer.proposed(), Some(batched)).unwrap();
+    let [rival] = looked.rivals[..] else { panic!("{looked:?}") };
+    follower.note_proven(&producer.producer().statements()[1]).unwrap();
+    drop(follower);
+    produce(&mut producer, 10);
+    produce(&mut producer, 11);
+    for durable in 0..MAX_STEPS {
+        let directory = tempfile::tempdir().unwrap();
+        fs::copy(before.path().join("follower.redb"), directory.path().join("follower.redb")).unwrap();
+        let mut follower = open_follower(directory.path()).unwrap();
+        faults::arm(durable);
+        let looked = follower.look(&producer.proposed(), None);
+        let is_stopped = faults::disarm();
+        drop(follower);
+        let mut follower = open_follower(directory.path()).unwrap();
+        assert_eq!(follower.batched_height(), Some(1), "after {durable} steps: {looked:?}");
+        assert!(follower.rivals().any(|one| one == rival), "after {durable} steps: {looked:?}");
+        follower.look(&producer.proposed(), None).unwrap();
+        assert_eq!(follower.stage(2), Some(Stage::Proven), "after {durable} steps: {looked:?}");
+        assert_agree(&follower, &producer);
+        if !is_stopped {
+            return;
+        }
+    }
+    panic!("a look takes more than {MAX_STEPS} durable steps");
 }
 
 #[test]
