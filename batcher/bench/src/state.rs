@@ -58,6 +58,8 @@ impl Subject {
 pub struct Run {
     /// Seconds of a block, natively: the median.
     pub block_seconds: f64,
+    /// Seconds of the first block after a restart, which reads what it needs; `None` if that is not measured.
+    pub first_block_seconds: Option<f64>,
     /// Seconds to write the state after it durably; `None` for a state that is in no file.
     pub write_seconds: Option<f64>,
     /// Seconds to have the state again in a new process, which reads it.
@@ -98,7 +100,7 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "state                     block, ms   x first   write, ms   restart, s   memory, MiB   disk, MiB"
+            "state                     block, ms   x first   restarted, ms   write, ms   restart, s   memory, MiB   disk, MiB"
         )?;
         for Row { subject, size, run, refused, block_ratio } in &self.states {
             write!(f, "\n{size:>9} {:<12}", subject.name())?;
@@ -111,9 +113,10 @@ impl fmt::Display for Figures {
             };
             write!(
                 f,
-                "   {:>9.1}   {:>7}   {:>9}   {:>10.3}   {:>11}   {:>9}",
+                "   {:>9.1}   {:>7}   {:>13}   {:>9}   {:>10.3}   {:>11}   {:>9}",
                 1000.0 * run.block_seconds,
                 or_none(*block_ratio, 2),
+                or_none(run.first_block_seconds.map(|seconds| 1000.0 * seconds), 1),
                 or_none(run.write_seconds.map(|seconds| 1000.0 * seconds), 1),
                 run.restart_seconds,
                 or_none(run.memory_bytes.map(mebibytes), 1),

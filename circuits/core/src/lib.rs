@@ -9,6 +9,7 @@ pub mod division;
 pub mod generators;
 pub mod hash;
 pub mod integer;
+pub mod late;
 pub mod layout;
 pub mod proof;
 pub mod recursion;

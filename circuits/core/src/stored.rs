@@ -29,6 +29,12 @@ pub enum Contradiction {
     /// A part of a list has another length.
     #[error("the values {} to {} are stored as {found} values", .range.start, .range.end)]
     Part { range: Range<u64>, found: usize },
+    /// An entry of a tree is not the one of its leaf.
+    #[error("the entry with index {index} has leaf {found}, expected {expected}")]
+    Leaf { index: u64, expected: Digest, found: Digest },
+    /// An entry of a map is not the one that something else says, or is missing.
+    #[error("the entry of {key} is missing or not the one that the rest says")]
+    Entry { key: String },
 }
 
 /// Whether everything could be read that somebody needed so far. Copies share the answer.

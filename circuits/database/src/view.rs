@@ -46,6 +46,13 @@ pub struct View {
     before: BTreeMap<String, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
 }
 
+/// A side of a range.
+#[derive(Clone, Copy)]
+enum Edge {
+    First,
+    Last,
+}
+
 /// One table of a database: the latest entries of a map.
 type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
@@ -183,6 +190,73 @@ impl View {
             Ok(())
         })?;
         Ok(entries)
+    }
+
+    /// The first entry of a map from the key `first` on, and before `end`, decoded.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Decode`] for a value of another type.
+    pub fn first<T: DeserializeOwned>(
+        &self,
+        map: Map,
+        first: &[u8],
+        end: &[u8],
+    ) -> Result<Option<(Vec<u8>, T)>, DatabaseError> {
+        self.edge(map, first, end, Edge::First)
+    }
+
+    /// The last entry of a map from the key `first` on, and before `end`, decoded.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Decode`] for a value of another type.
+    pub fn last<T: DeserializeOwned>(
+        &self,
+        map: Map,
+        first: &[u8],
+        end: &[u8],
+    ) -> Result<Option<(Vec<u8>, T)>, DatabaseError> {
+        self.edge(map, first, end, Edge::Last)
+    }
+
+    fn edge<T: DeserializeOwned>(
+        &self,
+        map: Map,
+        first: &[u8],
+        end: &[u8],
+        edge: Edge,
+    ) -> Result<Option<(Vec<u8>, T)>, DatabaseError> {
+        if end <= first {
+            return Ok(None);
+        }
+        let failed = |error| DatabaseError::new(&self.path, "read a map", error);
+        let bounds = (Bound::Included(first), Bound::Excluded(end));
+        let before = self.before.get(map.0);
+        let earlier = before.into_iter().flat_map(|map| map.range::<[u8], _>(bounds));
+        let mut earlier = earlier.filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+        let earlier = match edge {
+            Edge::First => earlier.next(),
+            Edge::Last => earlier.next_back(),
+        };
+        let mut latest = None;
+        if let Some(table) = self.table(map)? {
+            let mut entries = table.range::<&[u8]>(bounds).map_err(failed)?;
+            while let Some(entry) = match edge {
+                Edge::First => entries.next(),
+                Edge::Last => entries.next_back(),
+            } {
+                let (key, value) = entry.map_err(failed)?;
+                if before.is_none_or(|before| !before.contains_key(key.value())) {
+                    latest = Some((key.value().to_vec(), value.value().to_vec()));
+                    break;
+                }
+            }
+        }
+        let both = earlier.into_iter().chain(latest);
+        let found = match edge {
+            Edge::First => both.min(),
+            Edge::Last => both.max(),
+        };
+        found.map(|(key, value)| Ok((key, self.decode(map, &value)?))).transpose()
     }
 
     /// The first map that has other entries than these changes give to an empty database. They change no entry twice.

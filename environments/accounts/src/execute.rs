@@ -421,14 +421,14 @@ impl Records {
         action: &Action,
         journal: &mut Vec<Undo>,
     ) -> Result<(SlotWitness, Result<(), Failure>), Invalid> {
-        let sender = self.accounts.get(&address).ok_or(Invalid::NoSuchAccount(address))?.clone();
+        let sender = self.account(&address).ok_or(Invalid::NoSuchAccount(address))?.clone();
         let sender_leaf = self.tree.prove_update(&account_key(address))?;
         let (key, counterpart) = match (*action, action.pair()) {
             (Action::Transfer { to, .. }, _) => {
-                (account_key(to), self.accounts.get(&to).cloned().map(Box::new).map(Record::Account))
+                (account_key(to), self.account(&to).cloned().map(Box::new).map(Record::Account))
             }
             (Action::Bridge { .. }, _) => (account_key(address), None),
-            (_, Some((a, b))) => (pool_key(a, b), self.pools.get(&(a, b)).copied().map(Record::Pool)),
+            (_, Some((a, b))) => (pool_key(a, b), self.pool(a, b).copied().map(Record::Pool)),
             (_, None) => unreachable!("every other action has a pool"),
         };
         if let (Some((a, b)), None) = (action.pair(), &counterpart)
@@ -472,12 +472,12 @@ impl Records {
     ) -> Result<(Account, Option<Record>), Failure> {
         let mut sender = sender.clone();
         let balances = &mut sender.balances;
-        let pool = |a, b| self.pools.get(&(a, b)).copied();
+        let pool = |a, b| self.pool(a, b).copied();
         let record = match *action {
             Action::Transfer { to, .. } if to == address => return Err(Failure::ToOneself),
             Action::Transfer { to, asset, amount } => {
                 balances.debit(asset, amount).map_err(Failure::Sender)?;
-                let mut receiver = match self.accounts.get(&to) {
+                let mut receiver = match self.account(&to) {
                     Some(receiver) => receiver.clone(),
                     None if deployment.creates(asset, amount) => Account::new(deployment.fee_asset),
                     None => {

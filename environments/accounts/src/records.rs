@@ -3,7 +3,7 @@
 use bridge_core::AssetId;
 use circuits_core::{
     amount::Amount,
-    shared::SharedMap,
+    late::LateMap,
     trees::{KeyedTree, TreeError},
 };
 
@@ -19,8 +19,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Records {
     pub(super) tree: KeyedTree,
-    pub(super) accounts: SharedMap<Address, Account>,
-    pub(super) pools: SharedMap<(AssetId, AssetId), Pool>,
+    pub(super) accounts: LateMap<Address, Account>,
+    pub(super) pools: LateMap<(AssetId, AssetId), Pool>,
     pub(super) pool_count: u32,
     /// How much of the fee asset there is in all accounts, all pools and the block's fees.
     pub(super) fee_supply: u64,
@@ -54,17 +54,34 @@ impl Records {
         })
     }
 
+    /// An account, if it exists. One that is read late has to be the one that the tree has.
+    pub(super) fn account(&self, address: &Address) -> Option<&Account> {
+        self.accounts.get_checked(address, |account| {
+            self.tree.get(&account_key(*address)) == account.map(Account::hash)
+        })
+    }
+
+    /// A pool, if it exists. One that is read late has to be the one that the tree has.
+    pub(super) fn pool(&self, asset_a: AssetId, asset_b: AssetId) -> Option<&Pool> {
+        self.pools.get_checked(&(asset_a, asset_b), |pool| {
+            self.tree.get(&pool_key(asset_a, asset_b)) == pool.map(Pool::hash)
+        })
+    }
+
     /// Writes an account. Returns what it replaced.
     pub(super) fn set_account(&mut self, address: Address, account: Account) -> Result<Undo, TreeError> {
+        let before = self.account(&address).cloned().map(Box::new);
         self.tree.set(*account_key(address), account.hash())?;
-        Ok(Undo::Account(address, self.accounts.insert(address, account).map(Box::new)))
+        self.accounts.insert(address, account);
+        Ok(Undo::Account(address, before))
     }
 
     /// Writes a pool, which is counted if it is new. Returns what it replaced.
     pub(super) fn set_pool(&mut self, pool: Pool) -> Result<Undo, TreeError> {
         let pair = (pool.asset_a, pool.asset_b);
+        let known = self.pool(pair.0, pair.1).copied();
         self.tree.set(*pool_key(pair.0, pair.1), pool.hash())?;
-        let known = self.pools.insert(pair, pool);
+        self.pools.insert(pair, pool);
         self.pool_count += u32::from(known.is_none());
         Ok(Undo::Pool(pair, known))
     }

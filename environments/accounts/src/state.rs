@@ -188,21 +188,21 @@ impl AccountsState {
     /// An account, if it exists.
     #[must_use]
     pub fn account(&self, address: &Address) -> Option<&Account> {
-        self.records.accounts.get(address)
+        self.records.account(address)
     }
 
     /// A pool, if it exists; the smaller asset comes first.
     #[must_use]
     pub fn pool(&self, asset_a: AssetId, asset_b: AssetId) -> Option<&Pool> {
-        self.records.pools.get(&(asset_a, asset_b))
+        self.records.pool(asset_a, asset_b)
     }
 
-    /// All accounts, by address.
+    /// All accounts, by address. Those that are stored are all read.
     pub fn accounts(&self) -> impl Iterator<Item = (&Address, &Account)> {
         self.records.accounts.iter()
     }
 
-    /// All pools, by their assets.
+    /// All pools, by their assets. Those that are stored are all read.
     pub fn pools(&self) -> impl Iterator<Item = &Pool> {
         self.records.pools.values()
     }

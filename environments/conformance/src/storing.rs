@@ -38,7 +38,7 @@ pub fn stored_producers_go_on_as_they_were<S: Subject>(subject: &S) {
         store.commit(step, &changes, 1).expect("a database");
         stored = producer(subject);
         let view = store.latest().expect("a database");
-        stored.restore(cache(), &view).expect("what was stored is a producer");
+        stored.restore(cache(), view).expect("what was stored is a producer");
         assert_eq!(stored.state(), expected.state(), "another state was read than was stored");
         let [found, expected] =
             [&mut stored, &mut expected].map(|one| one.everything().expect("it can be stored"));
@@ -65,7 +65,7 @@ pub fn followers_reach_the_states_of_producers<S: Subject>(subject: &S) {
         store.commit(height, &changes, 1).expect("a database");
         let mut restored = BlockFollower::new(environment(subject));
         let view = store.latest().expect("a database");
-        restored.restore(&view).expect("what was stored is a state");
+        restored.restore(view).expect("what was stored is a state");
         assert_eq!(*restored.state(), block.state, "another state was read than was stored");
         restored.apply(statement, body).expect_err("the block is applied already");
         follower = restored;

@@ -177,7 +177,10 @@ pub trait DynEnvironment: Send + Sync {
     ///
     /// # Errors
     /// [`StoredError`]; the producer is then what it was.
-    fn restore(&mut self, cache: &CircuitCache, view: &View) -> Result<(), StoredError>;
+    fn restore(&mut self, cache: &CircuitCache, view: View) -> Result<(), StoredError>;
+
+    /// Reads from this view from now on; see [`BlockProducer::move_on`].
+    fn move_on(&mut self, view: View);
 
     /// Drops the proposed blocks from `height` on; see [`BlockProducer::rollback`].
     ///
@@ -332,8 +335,12 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         Self::changes(self)
     }
 
-    fn restore(&mut self, cache: &CircuitCache, view: &View) -> Result<(), StoredError> {
+    fn restore(&mut self, cache: &CircuitCache, view: View) -> Result<(), StoredError> {
         Self::restore(self, cache, view)
+    }
+
+    fn move_on(&mut self, view: View) {
+        Self::move_on(self, view);
     }
 
     fn rollback(&mut self, height: u32) -> Result<usize, ProducerError> {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc};
 
-use circuits_core::Digest;
+use circuits_core::{Digest, stored::ReadFailure};
 use circuits_database::{Change, View};
 use circuits_protocol::statement::BlockStatement;
 use thiserror::Error;
@@ -10,7 +10,9 @@ use thiserror::Error;
 use crate::{
     block::{BlockError, check_statement},
     environment::{Environment, EnvironmentId},
-    stored::{COMMITMENT, IDENTITY, Identity, StoredError, StoredState as _, restore_state},
+    stored::{
+        COMMITMENT, IDENTITY, Identity, Source, StoredError, StoredState as _, WeakSource, restore_state,
+    },
 };
 
 /// Why a block does not lead from a state to the one that it states.
@@ -37,6 +39,9 @@ pub enum FollowError {
     /// The body leads to another state.
     #[error("block {height} states that it leads to {stated}, and its body leads to {found}")]
     OtherState { height: u32, stated: Digest, found: Digest },
+    /// A part of the state that somebody needed cannot be read.
+    #[error("a part of the state cannot be read")]
+    Read(#[from] ReadFailure),
 }
 
 /// The state of an environment, which blocks move forward.
@@ -45,6 +50,7 @@ pub struct BlockFollower<E: Environment> {
     state: E::State,
     /// The state that is stored.
     stored: Option<E::State>,
+    source: WeakSource,
 }
 
 /// The object-safe side of a follower. It uses nothing of its environment that is secret.
@@ -73,18 +79,22 @@ pub trait DynFollower: Send + Sync {
     /// [`StoredError`]
     fn changes(&mut self) -> Result<Vec<Change>, StoredError>;
 
-    /// Takes the state that a view shows.
+    /// Takes the state that a view shows. The view is kept, since most of the state is read when it is needed.
     ///
     /// # Errors
     /// [`StoredError`]; the state is then what it was.
-    fn restore(&mut self, view: &View) -> Result<(), StoredError>;
+    fn restore(&mut self, view: View) -> Result<(), StoredError>;
+
+    /// Reads what is needed from this view from now on, which shows what the last changes led to; see
+    /// [`BlockProducer::move_on`](crate::BlockProducer::move_on).
+    fn move_on(&mut self, view: View);
 }
 
 impl<E: Environment> BlockFollower<E> {
     /// A follower at genesis.
     pub fn new(environment: impl Into<Arc<E>>) -> Self {
         let environment = environment.into();
-        Self { state: environment.genesis(), environment, stored: None }
+        Self { state: environment.genesis(), environment, stored: None, source: WeakSource::default() }
     }
 
     /// The state after the last block.
@@ -134,7 +144,9 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
         if statement.body != found {
             return Err(FollowError::OtherBody { height, stated: statement.body, found });
         }
-        let state = environment.apply_body(&self.state, body).map_err(refused)?;
+        let applied = environment.apply_body(&self.state, body);
+        self.state.check_reads()?;
+        let state = applied.map_err(refused)?;
         let found = environment.commitment(&state);
         if statement.new_state != found {
             return Err(FollowError::OtherState { height, stated: statement.new_state, found });
@@ -151,15 +163,22 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
         if !changes.is_empty() {
             changes.push(COMMITMENT.change([], Some(&self.commitment()))?);
         }
+        self.state.check_reads()?;
         self.stored = Some(self.state.clone());
         Ok(changes)
     }
 
-    fn restore(&mut self, view: &View) -> Result<(), StoredError> {
-        self.identity().check(view)?;
-        let state = restore_state(&*self.environment, view)?;
+    fn restore(&mut self, view: View) -> Result<(), StoredError> {
+        let source = Source::new(view);
+        self.identity().check(&source.view())?;
+        let state = restore_state(&*self.environment, &source)?;
+        self.source = source.downgrade();
         self.stored = Some(state.clone());
         self.state = state;
         Ok(())
+    }
+
+    fn move_on(&mut self, view: View) {
+        self.source.move_on(view);
     }
 }

@@ -23,6 +23,7 @@ use crate::{
         Candidate, Displaced, Footprint, Forecast, MAX_FAILING, Origin, Outlook, Pool, Sort, Spot, Terms,
         Unable, is_old,
     },
+    stored::{StoredState as _, WeakSource},
 };
 
 /// A proposed block in a producer's chain.
@@ -105,6 +106,7 @@ pub struct BlockProducer<E: Environment> {
     superblock: u32,
     next_serial: u64,
     stored: stored::Progress<E::State>,
+    source: WeakSource,
 }
 
 impl<E: Environment> BlockProducer<E> {
@@ -125,6 +127,7 @@ impl<E: Environment> BlockProducer<E> {
             superblock: 1,
             next_serial: 0,
             stored: stored::Progress::default(),
+            source: WeakSource::default(),
         }
     }
 
@@ -173,6 +176,7 @@ impl<E: Environment> BlockProducer<E> {
     /// # Errors
     /// - [`ProducerError::Invalid`]
     /// - [`ProducerError::Pool`]
+    /// - [`ProducerError::Read`]
     pub fn submit(&mut self, transaction: E::Transaction) -> Result<TransactionId, ProducerError> {
         self.environment.check(&transaction).map_err(|error| ProducerError::Invalid(Box::new(error)))?;
         let terms = self.environment.terms(&transaction);
@@ -187,7 +191,9 @@ impl<E: Environment> BlockProducer<E> {
             may_come_first(environment, state, superblock, transaction, &terms.footprint)
         };
         let outlook = Outlook { comes_next: &comes_next, may_come_next: &may_come_next };
-        Ok(pool.submit(transaction, terms, height, &outlook)?)
+        let submitted = pool.submit(transaction, terms, height, &outlook);
+        state.check_reads()?;
+        Ok(submitted?)
     }
 
     /// Adds to the pool the transaction that takes in a message.
@@ -229,6 +235,7 @@ impl<E: Environment> BlockProducer<E> {
     ///
     /// # Errors
     /// In each case the chain and the pool are unchanged.
+    /// - [`ProducerError::Read`]: a part of the state cannot be read. The producer is to be restored again.
     /// - [`ProducerError::Propose`]: the environment can make no block on the last state.
     /// - [`ProducerError::Inconsistent`]: the block does not follow from the last state.
     /// - [`ProducerError::Messages`]: the block has other messages than its transactions.
@@ -283,9 +290,11 @@ impl<E: Environment> BlockProducer<E> {
             offer(spot, pending);
         }
         let transactions: Vec<_> = offered.iter().map(|(transaction, ..)| *transaction).collect();
-        let Proposal { block, state, included, rejected } = environment
-            .propose(self.state(), &transactions)
-            .map_err(|error| ProducerError::Propose { height, source: Box::new(error) })?;
+        let proposed = environment.propose(self.state(), &transactions);
+        // Whatever was looked up for the block until here.
+        self.state().check_reads()?;
+        let Proposal { block, state, included, rejected } =
+            proposed.map_err(|error| ProducerError::Propose { height, source: Box::new(error) })?;
         self.check(height, block.statement(), &state)?;
         if !is_choice(&included, &rejected, transactions.len()) {
             return Err(ProducerError::Inconsistent { height, field: "list of transactions" });
@@ -488,15 +497,16 @@ impl<E: Environment> BlockProducer<E> {
     ///
     /// # Errors
     /// - [`ProducerError::NoSuchBlock`]
+    /// - [`ProducerError::Read`]
     /// - [`ProducerError::Prove`]
     pub fn graph<'a>(
         &'a self,
         cache: &'a CircuitCache,
         height: u32,
     ) -> Result<BlockGraph<'a>, ProducerError> {
-        self.environment
-            .graph(cache, &self.block(height)?.block)
-            .map_err(|source| ProducerError::Prove { height, source })
+        let ChainedBlock { block, state, .. } = self.block(height)?;
+        state.check_reads()?;
+        self.environment.graph(cache, block).map_err(|source| ProducerError::Prove { height, source })
     }
 
     /// Proves the block that covers `height`. Blocks can be proved in any order, also at the same time.

@@ -2,24 +2,32 @@
 //!
 //! An adapter names the parts of its state with [`stored_state!`](crate::stored_state), in one line, and writes no storage code.
 //! Maps and trees are stored entry by entry, so that a block costs what it changed; everything else is stored as a whole.
+//! Trees and a [`LateMap`] are also read entry by entry, when somebody needs one, so that a restart does not cost what exists.
 //!
 //! | database map | key | value |
 //! |---|---|---|
 //! | `identity` | none | kind, genesis, producer |
 //! | `state` | name of a field | its value |
-//! | `state.FIELD` | key of a map, or index of a leaf, big-endian | value, or leaf |
+//! | `state.FIELD` of a [`SharedMap`] | key | value |
+//! | `state.FIELD` of a tree or a [`LateMap`] | what [`Row`] says | what [`Row`] says |
 //! | `commitment` | none | that of the state |
 //! | `blocks` | serial number | what is needed to execute a block that is not confirmed again, and what it must become |
 //! | `proven` | serial number | nothing, if the block was proved |
 //! | `transactions`, `waits`, `messages`, `senders`, `sources`, `displaced`, `unable`, `pool` | see [`crate::pool`] | what waits |
 
-use std::{collections::BTreeMap, error::Error};
+mod late;
 
-use circuits_core::{
-    Digest,
-    shared::SharedMap,
-    trees::{AppendTree, IndexTree, KeyedTree, TreeError},
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Arc, PoisonError, RwLock, Weak},
 };
+
+pub use self::late::Row;
+#[cfg(doc)]
+use circuits_core::late::LateMap;
+pub use circuits_core::stored::ReadFailure;
+use circuits_core::{Digest, shared::SharedMap, stored::Reads, trees::TreeError};
 pub use circuits_database::{Change, DatabaseError, Map, View};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
@@ -53,6 +61,9 @@ pub enum StoredError {
     /// The entries are those of another state.
     #[error("the state in the database has the commitment {found}, and the database says {expected}")]
     OtherState { expected: Digest, found: Digest },
+    /// What somebody needed of the state cannot be read.
+    #[error("a part of the state cannot be read")]
+    Read(#[from] ReadFailure),
     /// A block cannot be executed again.
     #[error("block {height} cannot be executed again")]
     Execute { height: u32, source: Box<dyn Error + Send + Sync> },
@@ -69,11 +80,63 @@ pub trait StoredState: Sized {
     /// [`StoredError::Database`] if a value does not encode.
     fn changes(&self, before: Option<&Self>) -> Result<Vec<Change>, StoredError>;
 
-    /// The state that a view shows, of the environment with this genesis.
+    /// The state that a source shows, of the environment with this genesis. Parts of it are read when they are needed.
     ///
     /// # Errors
     /// [`StoredError`]
-    fn restore(genesis: Self, view: &View) -> Result<Self, StoredError>;
+    fn restore(genesis: Self, source: &Source) -> Result<Self, StoredError>;
+
+    /// Checks that all could be read that was needed so far, of this state or a copy. Nothing that follows from a state is to be
+    /// used before.
+    ///
+    /// # Errors
+    /// [`ReadFailure`]
+    fn check_reads(&self) -> Result<(), ReadFailure>;
+}
+
+/// Where the parts of a state are read: a view, which moves on with what is stored.
+#[derive(Clone, Debug)]
+pub struct Source {
+    view: Arc<RwLock<Arc<View>>>,
+    reads: Reads,
+}
+
+/// A source that lives as long as something is read from it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WeakSource(Weak<RwLock<Arc<View>>>);
+
+impl Source {
+    /// What this view shows.
+    #[must_use]
+    pub fn new(view: View) -> Self {
+        Self { view: Arc::new(RwLock::new(Arc::new(view))), reads: Reads::default() }
+    }
+
+    /// The view.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where failures go.
+    #[must_use]
+    pub const fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakSource {
+        WeakSource(Arc::downgrade(&self.view))
+    }
+}
+
+impl WeakSource {
+    /// Reads from another view from now on. For all states that are read from this source, it shows what the one before showed of
+    /// what they have not changed themselves.
+    pub(crate) fn move_on(&self, view: View) {
+        if let Some(source) = self.0.upgrade() {
+            *source.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        }
+    }
 }
 
 /// A part of a state that is stored entry by entry.
@@ -84,11 +147,19 @@ pub trait Part {
     /// [`StoredError::Database`] if a value does not encode.
     fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError>;
 
-    /// Makes this part, which is that of a genesis, what a view shows in `map`.
+    /// Makes this part, which is that of a genesis, what a source shows in `map`.
     ///
     /// # Errors
     /// [`StoredError`]
-    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError>;
+    fn restore(&mut self, map: Map, source: &Source) -> Result<(), StoredError>;
+
+    /// Checks that all could be read that was needed so far. A part that is read at once keeps the default.
+    ///
+    /// # Errors
+    /// [`ReadFailure`]
+    fn check_reads(&self) -> Result<(), ReadFailure> {
+        Ok(())
+    }
 }
 
 /// Says which fields make up a state, so that a database can keep it: `parts` are maps and trees, `values` are all others that
@@ -139,20 +210,25 @@ macro_rules! stored_state {
 
             fn restore(
                 mut state: Self,
-                view: &$crate::stored::View,
+                source: &$crate::stored::Source,
             ) -> Result<Self, $crate::stored::StoredError> {
-                let values = $crate::stored::Values::read(view)?;
+                let values = $crate::stored::Values::read(&source.view())?;
                 $(state.$($value).+ = values.get(concat!($(".", stringify!($value)),+))?;)*
                 $($($crate::stored::Part::restore(
                     &mut state.$($part).+,
                     $crate::stored::Map(concat!("state", $(".", stringify!($part)),+)),
-                    view,
+                    source,
                 )?;)*)?
                 $(
                     let derive: fn(&mut Self) = $derived;
                     derive(&mut state);
                 )?
                 Ok(state)
+            }
+
+            fn check_reads(&self) -> Result<(), $crate::stored::ReadFailure> {
+                $($($crate::stored::Part::check_reads(&self.$($part).+)?;)*)?
+                Ok(())
             }
         }
     };
@@ -242,9 +318,12 @@ impl Identity {
 }
 
 /// The state that a view shows, which has the commitment that was stored with it.
-pub(crate) fn restore_state<E: Environment>(environment: &E, view: &View) -> Result<E::State, StoredError> {
-    let state = E::State::restore(environment.genesis(), view)?;
-    let (expected, found) = (only(COMMITMENT, view)?, environment.commitment(&state));
+pub(crate) fn restore_state<E: Environment>(
+    environment: &E,
+    source: &Source,
+) -> Result<E::State, StoredError> {
+    let state = E::State::restore(environment.genesis(), source)?;
+    let (expected, found) = (only(COMMITMENT, &source.view())?, environment.commitment(&state));
     if found == expected { Ok(state) } else { Err(StoredError::OtherState { expected, found }) }
 }
 
@@ -283,99 +362,10 @@ where
         changed.map(|(key, value)| Ok(map.change(encode(map, key)?, value)?)).collect()
     }
 
-    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
-        let entries = view.entries(map)?.into_iter();
+    fn restore(&mut self, map: Map, source: &Source) -> Result<(), StoredError> {
+        let entries = source.view().entries(map)?.into_iter();
         let entries = entries.map(|(key, value)| Ok((decode(map, &key)?, value)));
         *self = entries.collect::<Result<_, StoredError>>()?;
-        Ok(())
-    }
-}
-
-/// By index: key and value of a leaf. The sentinel is in every tree.
-impl Part for KeyedTree {
-    fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError> {
-        let nothing = Self::new(self.depth());
-        let changed = before.unwrap_or(&nothing).changed_entries(self);
-        changed
-            .filter(|(index, ..)| *index > 0)
-            .map(|(index, key, value)| Ok(map.change(index.to_be_bytes(), Some(&(key, value)))?))
-            .collect()
-    }
-
-    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
-        let mut entries: Vec<(Digest, Digest)> = vec![];
-        for (expected, (index, entry)) in (1..).zip(view.entries(map)?) {
-            if number(map, &index)? != expected {
-                return Err(StoredError::Entry { map });
-            }
-            entries.push(entry);
-        }
-        let tree = Self::from_entries(self.depth(), entries);
-        *self = tree.map_err(|source| StoredError::Tree { map, source })?;
-        Ok(())
-    }
-}
-
-/// What is stored of an append tree, the count under the last index of all.
-#[derive(Serialize, Deserialize)]
-enum Slot {
-    Count(u64),
-    Leaf(Digest),
-}
-
-impl Part for AppendTree {
-    fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError> {
-        let nothing = Self::new(self.depth());
-        let mut changes = vec![];
-        for (index, leaf) in before.unwrap_or(&nothing).changed_leaves(self) {
-            let leaf = (leaf != Digest::ZERO).then_some(Slot::Leaf(leaf));
-            changes.push(map.change(index.to_be_bytes(), leaf.as_ref())?);
-        }
-        if before.is_none_or(|before| before.count() != self.count()) {
-            changes.push(map.change(u64::MAX.to_be_bytes(), Some(&Slot::Count(self.count())))?);
-        }
-        Ok(changes)
-    }
-
-    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
-        let mut entries: Vec<(Vec<u8>, Slot)> = view.entries(map)?;
-        let Some((_, Slot::Count(count))) = entries.pop() else {
-            return Err(StoredError::Missing { map, key: "count".to_owned() });
-        };
-        let leaves = entries.into_iter().map(|(index, slot)| match slot {
-            Slot::Leaf(leaf) => Ok((number(map, &index)?, leaf)),
-            Slot::Count(_) => Err(StoredError::Entry { map }),
-        });
-        let leaves = leaves.collect::<Result<Vec<_>, _>>()?;
-        let tree = Self::from_leaves(self.depth(), count, leaves);
-        *self = tree.map_err(|source| StoredError::Tree { map, source })?;
-        Ok(())
-    }
-}
-
-impl Part for IndexTree {
-    fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError> {
-        let nothing = Self::new(self.depth());
-        let changed = before.unwrap_or(&nothing).changed_leaves(self).into_iter();
-        let changes = changed.map(|(index, leaf)| {
-            let leaf = (leaf != Digest::ZERO).then_some(leaf);
-            Ok(map.change(index.to_be_bytes(), leaf.as_ref())?)
-        });
-        changes.collect()
-    }
-
-    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
-        let tree = |source| StoredError::Tree { map, source };
-        let mut leaves: Vec<(u64, Digest)> = vec![];
-        for (index, leaf) in view.entries(map)? {
-            leaves.push((number(map, &index)?, leaf));
-        }
-        *self = Self::new(self.depth());
-        // Leaves that are neighbours are hashed together.
-        for run in leaves.chunk_by(|(index, _), (next, _)| index + 1 == *next) {
-            let digests: Vec<_> = run.iter().map(|(_, leaf)| *leaf).collect();
-            self.set_range(run[0].0, &digests).map_err(tree)?;
-        }
         Ok(())
     }
 }

@@ -179,7 +179,7 @@ impl FollowerDirectory {
     /// Takes everything from the database.
     fn reload(&mut self) -> Result<(), FollowerDirectoryError> {
         let view = self.store.latest()?;
-        self.follower.restore(&view).map_err(|source| stored(&self.path, source))?;
+        self.follower.restore(self.store.latest()?).map_err(|source| stored(&self.path, source))?;
         self.step = view.height();
         self.chain = BTreeMap::new();
         for (key, followed) in view.entries(BLOCKS)? {
@@ -400,6 +400,10 @@ impl FollowerDirectory {
                     self.published.entry(*wanted).or_default().insert(path);
                     break;
                 }
+                // That says nothing of the file.
+                Err(Refusal::Follow(FollowError::Read(failure))) => {
+                    return Err(stored(&self.path, failure.into()));
+                }
                 Err(reason) => refused.push(RefusedFile { path, reason }),
             }
         }
@@ -415,6 +419,7 @@ impl FollowerDirectory {
     fn commit(&mut self, changes: &[Change]) -> Result<(), FollowerDirectoryError> {
         self.store.commit(self.step + 1, changes, KEPT)?;
         self.step += 1;
+        self.follower.move_on(self.store.latest()?);
         Ok(())
     }
 

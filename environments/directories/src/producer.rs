@@ -6,7 +6,7 @@ use std::{
 };
 
 use circuits_core::Digest;
-use circuits_database::{DatabaseError, Format, Map, Store};
+use circuits_database::{Change, DatabaseError, Format, Map, Store};
 use circuits_files::file::{self, FileError};
 use circuits_keys::CircuitCache;
 use circuits_protocol::registry::EnvironmentId;
@@ -100,9 +100,8 @@ impl ProducerDirectory {
             opened => opened?,
         };
         let view = store.latest()?;
-        producer.restore(cache, &view).map_err(stored)?;
         let step = view.height();
-        drop(view);
+        producer.restore(cache, view).map_err(stored)?;
         Ok(Self { producer, secret, store, directory: directory.to_owned(), step, is_behind: false })
     }
 
@@ -133,8 +132,7 @@ impl ProducerDirectory {
             source: Box::new(source),
         })?;
         if !changes.is_empty() {
-            self.store.commit(self.step + 1, &changes, KEPT)?;
-            self.step += 1;
+            self.commit(&changes)?;
         }
         self.is_behind = false;
         Ok(done)
@@ -176,10 +174,17 @@ impl ProducerDirectory {
             for (old, _) in published.iter().filter(|(old, _)| old.as_slice() < first.as_slice()) {
                 changes.push(PUBLISHED.change::<Digest>(old.clone(), None)?);
             }
-            self.store.commit(self.step + 1, &changes, KEPT)?;
-            self.step += 1;
+            self.commit(&changes)?;
         }
         Ok(written)
+    }
+
+    /// Stores the next step, after which nothing is read from the one before.
+    fn commit(&mut self, changes: &[Change]) -> Result<(), DatabaseError> {
+        self.store.commit(self.step + 1, changes, KEPT)?;
+        self.step += 1;
+        self.producer.move_on(self.store.latest()?);
+        Ok(())
     }
 
     fn path(&self) -> PathBuf {

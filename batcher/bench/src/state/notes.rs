@@ -14,6 +14,7 @@ use environments_notes::{
     body::Body,
     config::{Genesis, GenesisAccount},
     record::Record,
+    state::NotesState,
 };
 use plonky2::field::types::Field as _;
 
@@ -83,16 +84,16 @@ pub(super) fn run(size: u32) -> Result<Run, BenchError> {
         .map(|records| Body { records: records.to_vec(), ..Body::default() }.encode())
         .collect();
     let (mut seconds, mut after) = (vec![], state.clone());
+    let block = |state: &_| {
+        let apply = |state, body: &Vec<u8>| notes.apply_body(&state, body);
+        bodies.iter().try_fold(NotesState::clone(state), apply).map_err(BenchError::blocks)
+    };
     for _ in 0..RUNS {
-        let apply = || {
-            let apply = |state, body: &Vec<u8>| notes.apply_body(&state, body);
-            bodies.iter().try_fold(state.clone(), apply).map_err(BenchError::blocks)
-        };
-        let (taken, applied) = timed(apply)?;
+        let (taken, applied) = timed(|| block(&state))?;
         seconds.push(taken);
         after = applied;
     }
-    stored::run(&notes, &state, &after, median(&seconds))
+    stored::run(&notes, &state, &after, median(&seconds), block)
 }
 
 fn id(account: &GenesisAccount) -> Digest {

@@ -3,7 +3,10 @@
 use std::fs;
 
 use circuits_database::{Format, Store};
-use environments_core::{Environment, stored::StoredState as _};
+use environments_core::{
+    Environment,
+    stored::{Source, StoredState as _},
+};
 
 use super::{Run, weighed};
 use crate::{error::BenchError, figures::timed};
@@ -12,12 +15,13 @@ const FORMAT: Format = Format { kind: "measured state", version: 1 };
 /// Blocks that can be gone back.
 const KEPT: usize = 2;
 
-/// What it costs to write the block between two states, and to read the state before it again.
+/// What it costs to write the block between two states, and to read the state before it again and make the block there.
 pub(super) fn run<E: Environment>(
     environment: &E,
     before: &E::State,
     after: &E::State,
     block_seconds: f64,
+    block: impl Fn(&E::State) -> Result<E::State, BenchError>,
 ) -> Result<Run, BenchError> {
     let directory = tempfile::tempdir().map_err(BenchError::blocks)?;
     let path = directory.path().join("state.redb");
@@ -36,13 +40,22 @@ pub(super) fn run<E: Environment>(
     let read = || {
         let store = Store::open(&path, FORMAT).map_err(BenchError::blocks)?;
         let view = store.latest().map_err(BenchError::blocks)?;
-        E::State::restore(environment.genesis(), &view).map_err(BenchError::blocks)
+        E::State::restore(environment.genesis(), &Source::new(view)).map_err(BenchError::blocks)
     };
     let (restart_seconds, (state, memory_bytes)) = timed(|| weighed(read))?;
     let [found, expected] = [&state, before].map(|state| environment.commitment(state));
     if found != expected {
         return Err(BenchError::blocks(format!("the state that was read is {found}, not {expected}")));
     }
+    let (first_block_seconds, made) = timed(|| block(&state))?;
+    made.check_reads().map_err(BenchError::blocks)?;
+    let [found, expected] = [&made, after].map(|state| environment.commitment(state));
+    if found != expected {
+        return Err(BenchError::blocks(format!(
+            "the block on what was read leads to {found}, not {expected}"
+        )));
+    }
     let (write_seconds, disk_bytes) = (Some(write_seconds), Some(disk_bytes));
-    Ok(Run { block_seconds, write_seconds, restart_seconds, disk_bytes, memory_bytes })
+    let first_block_seconds = Some(first_block_seconds);
+    Ok(Run { block_seconds, first_block_seconds, write_seconds, restart_seconds, disk_bytes, memory_bytes })
 }

@@ -76,6 +76,7 @@ pub(super) fn run(directory: &Path) -> Result<Run, BenchError> {
     let ((restart_seconds, mut states, seconds, next), memory_bytes) = weighed(measured)?;
     let (write_seconds, ()) = timed(|| states.advance(next).map(drop).map_err(BenchError::blocks))?;
     Ok(Run {
+        first_block_seconds: None,
         block_seconds: median(&seconds),
         write_seconds: Some(write_seconds),
         restart_seconds,

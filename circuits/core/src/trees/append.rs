@@ -23,7 +23,7 @@ use crate::{
     Builder, Digest, DigestTarget, F,
     constrain::{Constrain, DigestOps},
     hash::{hash_pair, hash_pair_circuit},
-    stored::StoredList,
+    stored::{Reads, StoredList},
 };
 
 /// An append-only tree; see the module's drawing.
@@ -112,6 +112,12 @@ impl AppendTree {
     #[must_use]
     pub fn page_root(&self, page: u64) -> Option<Digest> {
         self.tree.page_root(page)
+    }
+
+    /// Where failures go, if the tree is read late.
+    #[must_use]
+    pub const fn reads(&self) -> Option<&Reads> {
+        self.tree.reads()
     }
 
     /// The root.

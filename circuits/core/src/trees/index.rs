@@ -22,7 +22,11 @@ use super::{
     page::{PAGE_LEAVES, PAGE_LEVEL, Page},
     path::Path,
 };
-use crate::{Digest, hash::hash_pair, stored::StoredList};
+use crate::{
+    Digest,
+    hash::hash_pair,
+    stored::{Reads, StoredList},
+};
 
 /// A sparse tree by index; see the module's drawing.
 ///
@@ -32,6 +36,8 @@ use crate::{Digest, hash::hash_pair, stored::StoredList};
 pub struct IndexTree {
     depth: usize,
     root: Link,
+    /// Where failures go, if pages are read late.
+    reads: Option<Reads>,
 }
 
 /// A subtree; `None` if it is empty. Copies of a tree share their subtrees until one of them changes.
@@ -68,14 +74,15 @@ impl IndexTree {
     #[must_use]
     pub fn new(depth: usize) -> Self {
         assert!(depth <= MAX_DEPTH, "a tree has at most {MAX_DEPTH} levels, not {depth}");
-        Self { depth, root: None }
+        Self { depth, root: None, reads: None }
     }
 
     /// The tree with the leaves of `list` from index 0 on, whose pages have these roots. Only nodes above pages are hashed. A page is
-    /// read when it is needed, and gives a failure of [`list.reads()`](StoredList::reads) if it has another root.
+    /// read when it is needed, and gives a failure of [`list.reads()`](StoredList::reads) if it has another root. A tree that is
+    /// smaller than a page is read at once.
     ///
     /// # Errors
-    /// - [`TreeError::Depth`] for a tree that is too deep, or smaller than a page
+    /// - [`TreeError::Depth`] for a tree that is too deep
     /// - [`TreeError::Index`] if the leaves do not fit
     /// - [`TreeError::Pages`] if there is not one root for each page
     pub fn from_stored(
@@ -83,31 +90,67 @@ impl IndexTree {
         list: &Arc<StoredList<Digest>>,
         roots: &[Digest],
     ) -> Result<Self, TreeError> {
-        if !(PAGE_LEVEL..=MAX_DEPTH).contains(&depth) {
+        let leaves = list.len();
+        let expected = if depth < PAGE_LEVEL { 0 } else { leaves.div_ceil(PAGE_LEAVES as u64) };
+        if roots.len() as u64 != expected {
+            return Err(TreeError::Pages { leaves, expected, found: roots.len() });
+        }
+        Self::from_pages(depth, list, (0..).zip(roots.iter().copied()))
+    }
+
+    /// As [`Self::from_stored`], from the pages that are not empty, by ascending number.
+    ///
+    /// # Errors
+    /// - [`TreeError::Depth`] for a tree that is too deep
+    /// - [`TreeError::Index`] if the leaves do not fit
+    pub fn from_pages(
+        depth: usize,
+        list: &Arc<StoredList<Digest>>,
+        roots: impl IntoIterator<Item = (u64, Digest)>,
+    ) -> Result<Self, TreeError> {
+        if depth > MAX_DEPTH {
             return Err(TreeError::Depth { depth });
         }
-        let (leaves, size) = (list.len(), PAGE_LEAVES as u64);
-        let (expected, found) = (leaves.div_ceil(size), roots.len());
-        if found as u64 != expected {
-            return Err(TreeError::Pages { leaves, expected, found });
-        }
-        let last = leaves.saturating_sub(1);
+        let last = list.len().saturating_sub(1);
         if !fits(last, depth) {
             return Err(TreeError::Index { index: last, depth });
         }
-        let pages = (0..).zip(roots).map(|(page, &digest)| {
+        let mut tree = Self { depth, root: None, reads: Some(list.reads().clone()) };
+        if depth < PAGE_LEVEL {
+            tree.set_range(0, &list.read(0..list.len()))?;
+            return Ok(tree);
+        }
+        let size = PAGE_LEAVES as u64;
+        let mut level: Vec<(u64, Link)> = vec![];
+        for (page, digest) in roots {
+            if !fits(page, depth - PAGE_LEVEL) {
+                return Err(TreeError::Index { index: page.saturating_mul(size), depth });
+            }
             let below = || Below::Page(Arc::new(Page::new(list.clone(), size * page, digest)));
-            (digest != empty_root(PAGE_LEVEL)).then(|| Arc::new(Node { digest, below: below() }))
-        });
-        let mut level: Vec<Link> = pages.collect();
+            let node = (digest != empty_root(PAGE_LEVEL)).then(|| Arc::new(Node { digest, below: below() }));
+            level.push((page, node));
+        }
         for height in PAGE_LEVEL..depth {
-            let mut children = level.into_iter();
+            let mut nodes = level.into_iter().peekable();
             level = vec![];
-            while let Some(left) = children.next() {
-                level.push(parent([left, children.next().flatten()], height));
+            while let Some((position, node)) = nodes.next() {
+                let children = if side(position, 0) == 0 {
+                    let right = nodes.next_if(|(next, _)| *next == position + 1);
+                    [node, right.and_then(|(_, right)| right)]
+                } else {
+                    [None, node]
+                };
+                level.push((position / 2, parent(children, height)));
             }
         }
-        Ok(Self { depth, root: level.pop().flatten() })
+        tree.root = level.pop().and_then(|(_, root)| root);
+        Ok(tree)
+    }
+
+    /// Where failures go, if the tree is read late.
+    #[must_use]
+    pub const fn reads(&self) -> Option<&Reads> {
+        self.reads.as_ref()
     }
 
     /// The number of levels between leaf and root.
@@ -270,7 +313,8 @@ fn compare(before: &Link, after: &Link, level: usize, position: u64, changed: &m
         }
         return;
     }
-    let [before, after] = [before, after].map(|link| IndexTree { depth: level, root: link.clone() });
+    let [before, after] =
+        [before, after].map(|link| IndexTree { depth: level, root: link.clone(), reads: None });
     let leaves = (0..1 << level).map(|index| (index, before.get(index), after.get(index)));
     let others = leaves.filter(|(_, before, after)| before != after);
     changed.extend(others.map(|(index, _, after)| ((position << level) + index, after)));

@@ -17,6 +17,11 @@
 //! No value is zero, so that a zero old value always means absence.
 //!
 //! A leaf costs two permutations: one hashes 8 elements only, and a leaf has 12. Key and next key come first.
+//!
+//! A tree over what is stored reads an entry when somebody needs it, and checks it by its leaf, which the root covers; that there
+//! is none, by the leaf before. So nothing that is altered or missing is taken for the tree's.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,15 +33,21 @@ use super::{
     path::Path,
     short::SetKey,
 };
-use crate::{Digest, shared::SharedMap};
+use crate::{
+    Digest,
+    late::{Entries, LateMap},
+    stored::{Contradiction, ReadFailure, Reads, StoredList},
+};
 
 /// A map with provable absence; see the module's drawing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Trees are equal if and only if they have the same depth, keys and values, in the same order of insertion.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "KeyedTreeData", into = "KeyedTreeData")]
 pub struct KeyedTree {
     tree: IndexTree,
     /// Index and value by key, the sentinel included.
-    entries: SharedMap<Digest, (u64, Digest)>,
+    entries: LateMap<Digest, (u64, Digest)>,
 }
 
 impl KeyedTree {
@@ -46,7 +57,7 @@ impl KeyedTree {
     /// If `depth` is more than [`MAX_DEPTH`].
     #[must_use]
     pub fn new(depth: usize) -> Self {
-        let mut tree = Self { tree: IndexTree::new(depth), entries: SharedMap::new() };
+        let mut tree = Self { tree: IndexTree::new(depth), entries: LateMap::new() };
         tree.entries.insert(Digest::ZERO, (0, Digest::ZERO));
         tree.put(Digest::ZERO).expect("every tree has index 0");
         tree
@@ -87,6 +98,35 @@ impl KeyedTree {
         Ok(tree)
     }
 
+    /// The tree of which the leaves are in `leaves` and index and value of each key in `entries`, both with the sentinel, from the
+    /// roots of its pages ([`Self::page_root`]). What is read late and is not under a root is a failure of
+    /// [`leaves.reads()`](StoredList::reads).
+    ///
+    /// # Errors
+    /// As [`IndexTree::from_stored`].
+    pub fn from_stored(
+        depth: usize,
+        leaves: &Arc<StoredList<Digest>>,
+        roots: &[Digest],
+        entries: impl Entries<Digest, (u64, Digest)> + 'static,
+    ) -> Result<Self, TreeError> {
+        let tree = IndexTree::from_stored(depth, leaves, roots)?;
+        Ok(Self { tree, entries: LateMap::from_stored(leaves.len(), leaves.reads().clone(), entries) })
+    }
+
+    /// Where failures go, if the tree is read late.
+    #[must_use]
+    pub const fn reads(&self) -> Option<&Reads> {
+        self.tree.reads()
+    }
+
+    /// The root of the page with the [`PAGE_LEAVES`](super::PAGE_LEAVES) leaves from `PAGE_LEAVES * page` on. A tree that is smaller
+    /// than a page has none.
+    #[must_use]
+    pub fn page_root(&self, page: u64) -> Option<Digest> {
+        self.tree.page_root(page)
+    }
+
     /// The number of levels between leaf and root.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -103,25 +143,31 @@ impl KeyedTree {
     /// with the root.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.entries.len() as u64
+        self.entries.len()
     }
 
     /// The value of `key`, if it is present.
     #[must_use]
     pub fn get(&self, key: &Digest) -> Option<Digest> {
-        self.entries.get(key).map(|&(_, value)| value).filter(|_| *key != Digest::ZERO)
+        self.find(key).map(|(_, value)| value).filter(|_| *key != Digest::ZERO)
     }
 
-    /// Keys and values in increasing order of keys.
+    /// Keys and values in increasing order of keys. All that is stored is read.
     pub fn iter(&self) -> impl Iterator<Item = (Digest, Digest)> {
         self.entries.iter().skip(1).map(|(&key, &(_, value))| (key, value))
     }
 
-    /// The index, key and value of each leaf of `after` that is another one here. No leaf of this tree may be missing in `after`.
-    /// It costs what changed.
-    pub fn changed_entries<'t>(&'t self, after: &'t Self) -> impl Iterator<Item = (u64, Digest, Digest)> {
-        let changed = self.entries.changed_entries(&after.entries);
-        changed.filter_map(|(&key, entry)| entry.map(|&(index, value)| (index, key, value)))
+    /// The keys with another index or value in `after`, with those, or without if they are not there; the sentinel's too. It costs
+    /// what changed, if one tree is a copy of the other.
+    #[must_use]
+    pub fn changed_entries(&self, after: &Self) -> Vec<(Digest, Option<(u64, Digest)>)> {
+        self.entries.changed_entries(&after.entries)
+    }
+
+    /// The leaves of `after`, a tree of the same depth, that are others here, ascending by index. It costs what changed.
+    #[must_use]
+    pub fn changed_leaves(&self, after: &Self) -> Vec<(u64, Digest)> {
+        self.tree.changed_leaves(&after.tree)
     }
 
     /// Inserts a key and returns its leaf's index.
@@ -151,13 +197,15 @@ impl KeyedTree {
             return Err(TreeError::ZeroKey);
         }
         let count = self.count();
-        let &(index, value) = self.entries.get(key).ok_or(TreeError::Absent { key: *key })?;
+        let (index, value) = self.find(key).ok_or(TreeError::Absent { key: *key })?;
         if index + 1 != count {
             return Err(TreeError::NotLast { key: *key, index, count });
         }
+        let (low, _) = self.entries.below(key).ok_or(TreeError::ZeroKey)?;
+        self.find(&low).ok_or(TreeError::Absent { key: low })?;
         self.entries.remove(key);
         self.tree.set(index, Digest::ZERO)?;
-        self.put(self.low_key(key)?)?;
+        self.put(low)?;
         Ok(value)
     }
 
@@ -168,7 +216,7 @@ impl KeyedTree {
     /// - [`TreeError::Absent`] if the key is not in the tree
     pub fn update(&mut self, key: Digest, value: Digest) -> Result<Digest, TreeError> {
         check_value(key, value)?;
-        let &(index, old) = self.entries.get(&key).ok_or(TreeError::Absent { key })?;
+        let (index, old) = self.find(&key).ok_or(TreeError::Absent { key })?;
         self.entries.insert(key, (index, value));
         self.put(key)?;
         Ok(old)
@@ -180,7 +228,7 @@ impl KeyedTree {
     /// - [`TreeError::ZeroKey`], [`TreeError::ZeroValue`]
     /// - [`TreeError::Full`] if the key is absent and all slots are taken
     pub fn set(&mut self, key: Digest, value: Digest) -> Result<Option<Digest>, TreeError> {
-        if self.entries.contains_key(&key) {
+        if self.find(&key).is_some() {
             self.update(key, value).map(Some)
         } else {
             self.insert(key, value).map(|_| None)
@@ -240,7 +288,7 @@ impl KeyedTree {
     pub fn prove_set(&self, key: impl Into<SetKey>) -> Result<SetWitness, TreeError> {
         let kind = key.into();
         let key = &kind.digest();
-        if self.entries.contains_key(key) {
+        if self.find(key).is_some() {
             let leaf = self.opening(key)?;
             let slot = leaf.path.clone();
             Ok(SetWitness { insert: false, leaf, slot })
@@ -253,14 +301,29 @@ impl KeyedTree {
 
     /// The largest key below `key`, which must be absent.
     fn low_key(&self, key: &Digest) -> Result<Digest, TreeError> {
-        if self.entries.contains_key(key) && *key != Digest::ZERO {
+        if self.find(key).is_some() && *key != Digest::ZERO {
             return Err(TreeError::Present { key: *key });
         }
-        self.entries.below(key).map(|(&low, _)| low).ok_or(TreeError::ZeroKey)
+        self.entries.below(key).map(|(low, _)| low).ok_or(TreeError::ZeroKey)
+    }
+
+    /// Index and value of a key, or the sentinel's. If the tree is read late, the leaf has to agree, or the leaf before an absent key.
+    fn find(&self, key: &Digest) -> Option<(u64, Digest)> {
+        let found = self.entries.get(key).copied();
+        if let Some(reads) = self.entries.reads() {
+            let (key, (index, value)) =
+                found.map(|entry| (*key, entry)).or_else(|| self.entries.below(key))?;
+            let (expected, found) = (self.tree.get(index), leaf_hash(key, value, self.next_key(key)));
+            if found != expected {
+                reads.fail(ReadFailure::new(Contradiction::Leaf { index, expected, found }));
+                return None;
+            }
+        }
+        found
     }
 
     fn next_key(&self, key: Digest) -> Digest {
-        self.entries.above(&key).map_or(Digest::ZERO, |(&next, _)| next)
+        self.entries.above(&key).map_or(Digest::ZERO, |(next, _)| next)
     }
 
     fn opening(&self, key: &Digest) -> Result<LeafOpening, TreeError> {
@@ -272,11 +335,11 @@ impl KeyedTree {
 
     /// Opens the leaf of a key, or the sentinel.
     fn open(&self, key: Digest) -> Result<LeafOpening, TreeError> {
-        let &(index, value) = self.entries.get(&key).ok_or(TreeError::Absent { key })?;
+        let (index, value) = self.find(&key).ok_or(TreeError::Absent { key })?;
         Ok(LeafOpening { index, key, value, next_key: self.next_key(key), path: self.tree.path(index) })
     }
 
-    /// Writes the leaf of a key, or the sentinel.
+    /// Writes the leaf of a key, or the sentinel, which the caller has found.
     fn put(&mut self, key: Digest) -> Result<(), TreeError> {
         let &(index, value) = self.entries.get(&key).ok_or(TreeError::Absent { key })?;
         self.tree.set(index, leaf_hash(key, value, self.next_key(key)))
@@ -289,7 +352,16 @@ impl KeyedTree {
     }
 }
 
-/// A keyed tree as it is stored: keys and values by index, without the sentinel.
+/// The leaves say what the entries are.
+impl PartialEq for KeyedTree {
+    fn eq(&self, other: &Self) -> bool {
+        self.count() == other.count() && self.tree == other.tree
+    }
+}
+
+impl Eq for KeyedTree {}
+
+/// A keyed tree as it is written as a whole: keys and values by index, without the sentinel.
 #[derive(Serialize, Deserialize)]
 struct KeyedTreeData {
     depth: u8,

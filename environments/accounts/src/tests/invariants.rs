@@ -215,6 +215,6 @@ fn rebuilt(state: &AccountsState) -> circuits_core::Digest {
         copy.set_pool(*pool).unwrap();
     }
     assert_eq!(copy.pool_count, state.records.pool_count);
-    assert_eq!(copy.tree.count() as usize, 1 + copy.accounts.len() + copy.pools.len());
+    assert_eq!(copy.tree.count(), 1 + copy.accounts.len() + copy.pools.len());
     copy.tree.root()
 }

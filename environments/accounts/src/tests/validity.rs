@@ -1,6 +1,6 @@
 //! Which transactions can be in a block.
 
-use circuits_core::{shared::SharedMap, trees::KeyedTree};
+use circuits_core::{late::LateMap, trees::KeyedTree};
 use circuits_tables::ecdsa::EcdsaError;
 use environments_core::{Environment, EnvironmentId, genesis::ForeignAsset, vault::Holding};
 use k256::{Scalar, elliptic_curve::PrimeField};
@@ -217,8 +217,8 @@ fn a_genesis_makes_the_records_that_writing_them_in_order_makes() {
     let state = made(&start).unwrap();
     let mut records = Records {
         tree: KeyedTree::new(TREE_DEPTH),
-        accounts: SharedMap::new(),
-        pools: SharedMap::new(),
+        accounts: LateMap::new(),
+        pools: LateMap::new(),
         pool_count: 0,
         fee_supply: state.fee_supply(),
     };

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use bridge_core::BridgeError;
-use circuits_core::Digest;
+use circuits_core::{Digest, stored::ReadFailure};
 use thiserror::Error;
 
 use crate::{
@@ -71,6 +71,9 @@ pub enum ProducerError {
         /// The first message that differs.
         other: OtherListing,
     },
+    /// A part of the state that somebody needed cannot be read.
+    #[error("a part of the state cannot be read")]
+    Read(#[from] ReadFailure),
     /// No proposed block has this height.
     #[error("no proposed block has height {height}; the chain has those above {base}, up to {head}")]
     NoSuchBlock {

@@ -16,7 +16,9 @@ use super::{BlockProducer, ChainedBlock, EarlyReason, NotedReason, Pending};
 use crate::{
     environment::{Environment, Proposal},
     pool::{Codec, Pool, Terms, TransactionId, Written},
-    stored::{COMMITMENT, IDENTITY, Identity, StoredError, StoredState as _, number, only, restore_state},
+    stored::{
+        COMMITMENT, IDENTITY, Identity, Source, StoredError, StoredState as _, number, only, restore_state,
+    },
 };
 
 /// By serial number: a [`StoredBlock`].
@@ -179,6 +181,8 @@ impl<E: Environment> BlockProducer<E> {
         let cache = CircuitCache::default();
         let codec = EnvironmentCodec { environment: &*self.environment, cache: &cache };
         changes.extend(self.pool.changes(&codec, is_whole)?);
+        // Nothing is stored that follows from what could not be read.
+        self.state().check_reads()?;
         self.stored = now;
         Ok(changes)
     }
@@ -198,7 +202,8 @@ impl<E: Environment> BlockProducer<E> {
         })
     }
 
-    /// Becomes the producer that a view shows. Transactions that come with proofs are verified again.
+    /// Becomes the producer that a view shows. Transactions that come with proofs are verified again. The view is kept, since most of
+    /// the state is read when it is needed.
     ///
     /// # Errors
     /// - [`StoredError::OtherEnvironment`] if the view shows a producer of another kind, chain, environment, genesis or secret
@@ -206,10 +211,12 @@ impl<E: Environment> BlockProducer<E> {
     /// - other variants of [`StoredError`] if it shows no producer
     ///
     /// The producer is then what it was.
-    pub fn restore(&mut self, cache: &CircuitCache, view: &View) -> Result<(), StoredError> {
+    pub fn restore(&mut self, cache: &CircuitCache, view: View) -> Result<(), StoredError> {
+        let source = Source::new(view);
+        let view = &*source.view();
         let environment = self.environment.clone();
         Identity::of(&*environment).check(view)?;
-        let base = restore_state(&*environment, view)?;
+        let base = restore_state(&*environment, &source)?;
         let codec = EnvironmentCodec { environment: &*environment, cache };
         let counters: Counters = only(PRODUCER, view)?;
         let mut restored = Self::from_state(environment.clone(), base);
@@ -228,8 +235,16 @@ impl<E: Environment> BlockProducer<E> {
         restored.stored.base = Some(restored.base.clone());
         restored.stored.blocks = restored.blocks.iter().map(|block| block.serial).collect();
         restored.stored.counters = Some(counters);
+        restored.state().check_reads()?;
+        restored.source = source.downgrade();
         *self = restored;
         Ok(())
+    }
+
+    /// Reads what is needed from this view from now on, which shows what the last [changes](Self::changes) led to. A database keeps
+    /// whatever its views show, so a producer that stays with the first one lets it grow without end.
+    pub fn move_on(&mut self, view: View) {
+        self.source.move_on(view);
     }
 
     /// The block that was stored, on top of the last one.

@@ -58,7 +58,7 @@ impl<E: Environment> Kept<E> {
         let path = self.directory.path().join("producer.redb");
         self.store = Some(Store::open(&path, FORMAT).unwrap());
         let mut producer = BlockProducer::new((self.environment)());
-        producer.restore(&CircuitCache::default(), &self.store().latest().unwrap()).unwrap();
+        producer.restore(&CircuitCache::default(), self.store().latest().unwrap()).unwrap();
         producer
     }
 }
@@ -252,7 +252,7 @@ fn refusal(kept: &Kept<Counter>, environment: Counter) -> StoredError {
     let mut producer = BlockProducer::new(environment);
     let before = producer.commitment();
     let view = kept.store().latest().unwrap();
-    let error = producer.restore(&CircuitCache::default(), &view).unwrap_err();
+    let error = producer.restore(&CircuitCache::default(), view).unwrap_err();
     assert_eq!((producer.commitment(), producer.height()), (before, 0), "it is what it was");
     error
 }
@@ -272,7 +272,7 @@ fn a_producer_does_not_become_that_of_another_environment() {
         assert!(matches!(error, StoredError::OtherEnvironment { field, .. } if field == expected), "{error}");
     }
     let view = kept.store().latest().unwrap();
-    let error = BlockProducer::new(market()).restore(&CircuitCache::default(), &view).unwrap_err();
+    let error = BlockProducer::new(market()).restore(&CircuitCache::default(), view).unwrap_err();
     assert!(matches!(error, StoredError::OtherEnvironment { field: "kind", .. }), "{error}");
 }
 
