@@ -345,3 +345,154 @@ impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for LateMap<K, V> {
         Self { len: changes.len() as u64, changes, stored: None }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What is stored, with reads that fail for some keys and for everything at once.
+    pub(crate) struct Table<K, V> {
+        pub(crate) entries: BTreeMap<K, V>,
+        pub(crate) unreadable: Vec<K>,
+    }
+
+    fn failure() -> ReadFailure {
+        ReadFailure::new(fmt::Error)
+    }
+
+    impl<K: Ord + Clone + Send + Sync, V: Clone + Send + Sync> Entries<K, V> for Table<K, V> {
+        fn get(&self, key: &K) -> Result<Option<V>, ReadFailure> {
+            if self.unreadable.contains(key) { Err(failure()) } else { Ok(self.entries.get(key).cloned()) }
+        }
+
+        fn all(&self) -> Result<Vec<(K, V)>, ReadFailure> {
+            let all = self.entries.iter().map(|(key, value)| (key.clone(), value.clone()));
+            if self.unreadable.is_empty() { Ok(all.collect()) } else { Err(failure()) }
+        }
+
+        fn below(&self, key: &K) -> Result<Option<(K, V)>, ReadFailure> {
+            Ok(self.entries.range(..key).next_back().map(|(key, value)| (key.clone(), value.clone())))
+        }
+
+        fn above(&self, key: &K) -> Result<Option<(K, V)>, ReadFailure> {
+            let beyond = (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded);
+            Ok(self.entries.range(beyond).next().map(|(key, value)| (key.clone(), value.clone())))
+        }
+    }
+
+    pub(crate) fn stored<K, V>(entries: BTreeMap<K, V>) -> LateMap<K, V>
+    where
+        K: Ord + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let len = entries.len() as u64;
+        LateMap::from_stored(len, Reads::default(), Table { entries, unreadable: vec![] })
+    }
+
+    fn check(map: &LateMap<u8, u16>, expected: &BTreeMap<u8, u16>) {
+        for key in 0..=u8::MAX {
+            assert_eq!(map.get(&key), expected.get(&key));
+            let entry = |(&key, &value): (&u8, &u16)| (key, value);
+            assert_eq!(map.below(&key), expected.range(..key).next_back().map(entry));
+            let beyond = (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded);
+            assert_eq!(map.above(&key), expected.range(beyond).next().map(entry));
+        }
+        assert_eq!(map.len(), expected.len() as u64);
+    }
+
+    proptest! {
+        #[test]
+        fn a_map_over_what_is_stored_is_the_map_and_copies_keep_what_they_had(
+            start in prop::collection::btree_map(any::<u8>(), any::<u16>(), 0..60),
+            changes in prop::collection::vec((any::<u8>(), prop::option::of(any::<u16>())), 0..40),
+        ) {
+            let plain: LateMap<_, _> = start.clone().into_iter().collect();
+            let mut copies = vec![(stored(start.clone()), plain, start)];
+            for (key, value) in changes {
+                let (mut late, mut plain, mut expected) = copies.last().cloned().unwrap();
+                let before = match value {
+                    Some(value) => expected.insert(key, value),
+                    None => expected.remove(&key),
+                };
+                for map in [&mut late, &mut plain] {
+                    let found = match value {
+                        Some(value) => map.insert(key, value),
+                        None => map.remove(&key),
+                    };
+                    prop_assert_eq!(found, before);
+                }
+                copies.push((late, plain, expected));
+            }
+            for (late, plain, expected) in &copies {
+                check(late, expected);
+                check(plain, expected);
+            }
+            let (first, .., was) = &copies[0];
+            for (late, plain, expected) in &copies {
+                let gone = was.keys().filter(|key| !expected.contains_key(key)).map(|&key| (key, None));
+                let new = expected.iter().filter(|(key, value)| was.get(key) != Some(value));
+                let changed: BTreeMap<_, _> = gone.chain(new.map(|(&key, &value)| (key, Some(value)))).collect();
+                // What became what it was may be listed too.
+                let listed = first.changed_entries(late);
+                prop_assert!(listed.iter().all(|(key, value)| expected.get(key) == value.as_ref()));
+                prop_assert!(changed.iter().all(|(&key, &value)| listed.contains(&(key, value))));
+                prop_assert!(first.changed_entries(plain).into_iter().eq(changed));
+                prop_assert!(late.iter().eq(expected.iter()));
+                prop_assert_eq!(late, plain);
+                prop_assert_eq!(late == first, expected == was);
+                prop_assert_eq!(late.reads().map(Reads::check), Some(Ok(())));
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_is_not_right_is_a_failure_and_not_there() {
+        let entries: BTreeMap<u8, u16> = [(1, 10), (2, 20), (3, 30)].into();
+        let map = || {
+            let table = Table { entries: entries.clone(), unreadable: vec![2] };
+            LateMap::from_stored(3, Reads::default(), table)
+        };
+        let failed = |map: &LateMap<u8, u16>| map.reads().unwrap().check().unwrap_err().to_string();
+        let late = map();
+        assert_eq!((late.get(&1), late.get(&4)), (Some(&10), None));
+        assert_eq!(late.reads().unwrap().check(), Ok(()));
+        assert_eq!(late.clone().get(&2), None);
+        assert_eq!(failed(&late), failure().to_string());
+        let late = map();
+        assert_eq!(late.iter().count(), 0);
+        assert_eq!(failed(&late), failure().to_string());
+
+        let late = map();
+        assert_eq!(late.get_checked(&1, |value| value == Some(&10)), Some(&10));
+        assert_eq!(late.get_checked(&1, |_| false), Some(&10), "it is checked once");
+        assert_eq!(late.get_checked(&4, |value| value.is_none()), None);
+        assert_eq!(late.reads().unwrap().check(), Ok(()));
+        assert_eq!(late.get_checked(&3, |value| value == Some(&31)), None);
+        let expected = "the entry of 3 is missing or not the one that the rest says";
+        assert_eq!(failed(&late), expected);
+        let late = map();
+        assert_eq!(late.get_checked(&4, |value| value.is_some()), None, "it is missing");
+        assert_eq!(failed(&late), expected.replace('3', "4"));
+    }
+
+    #[test]
+    fn what_many_threads_read_is_kept_once() {
+        let late = stored((0..2_000_u32).map(|key| (key, key)).collect());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..2_000).for_each(|key| assert_eq!(late.get(&key), Some(&key))));
+            }
+        });
+        let again: Vec<_> = (0..2_000).filter_map(|key| late.get(&key)).collect();
+        assert!(
+            (0..2_000)
+                .filter_map(|key| late.get(&key))
+                .zip(again)
+                .all(|(one, other)| std::ptr::eq(one, other))
+        );
+    }
+}

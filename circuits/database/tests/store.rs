@@ -37,6 +37,10 @@ fn check_parts(view: &View) {
                     .map(|(key, value)| (key, value))
                     .eq(expected.map(|((_, key), value)| (key, value)))
             );
+            if let Some(end) = end {
+                assert_eq!(view.first(map, &[key], end).expect("readable"), found.first().cloned());
+                assert_eq!(view.last(map, &[key], end).expect("readable"), found.last().cloned());
+            }
         }
     }
 }

@@ -291,7 +291,7 @@ impl NotesState {
         if height > valid_until {
             return Err(StateError::TooLate { valid_until, height });
         }
-        if !self.root_heights.contains_key(&statement.notes_root) {
+        if self.root_height(&statement.notes_root).is_none() {
             return Err(StateError::UnknownRoot(statement.notes_root));
         }
         Ok(())
@@ -350,7 +350,7 @@ impl NotesState {
                 return Some((Some((transaction, output)), anywhere));
             }
         }
-        let index = *self.positions.get(&commitment)?;
+        let index = self.position(&commitment)?;
         Some((None, Membership { index, path: self.notes.path(index) }))
     }
 
@@ -362,7 +362,7 @@ impl NotesState {
     ) -> Result<(Application, Record), StateError> {
         let fees = self.fees_with(statement.fee)?;
         let root = statement.notes_root;
-        let reference = *self.root_heights.get(&root).ok_or(StateError::UnknownRoot(root))?;
+        let reference = self.root_height(&root).ok_or(StateError::UnknownRoot(root))?;
         let reference_path = self.past_roots.path(reference.into());
         let account = self.accounts.prove_set(statement.account)?;
         self.accounts.set(statement.account, statement.after)?;

@@ -96,7 +96,7 @@ impl NotesState {
             ACCOUNTS => return self.account(name).unwrap_or_default(),
             NULLIFIERS => self.is_spent(name),
             NOTES => self.has_note(name),
-            PAST_ROOTS => self.root_heights.contains_key(name),
+            PAST_ROOTS => self.root_height(name).is_some(),
             AUTHORISATIONS => {
                 let account = self.public_account(name);
                 return account.map_or(Digest::ZERO, |account| account.authorisation);

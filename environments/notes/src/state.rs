@@ -4,8 +4,8 @@ use circuits_core::{
     Builder, Digest, DigestTarget, F,
     amount::Amount,
     hash::{Domain, hash, hash_circuit},
+    late::LateMap,
     layout::Layout,
-    shared::SharedMap,
     trees::{AppendTree, IndexTree, KeyedTree, Path, TreeError},
 };
 use circuits_protocol::statement::empty_list;
@@ -144,11 +144,11 @@ pub struct NotesState {
     /// The note tree at the last block's end.
     pub(super) sealed_notes: AppendTree,
     /// Indices of note commitments.
-    pub(super) positions: SharedMap<Digest, u64>,
+    pub(super) positions: LateMap<Digest, u64>,
     /// Heights of past roots.
-    pub(super) root_heights: SharedMap<Digest, u32>,
+    pub(super) root_heights: LateMap<Digest, u32>,
     /// The accounts of the genesis, and network accounts as their last transactions left them.
-    pub(super) public_accounts: SharedMap<Digest, Account>,
+    pub(super) public_accounts: LateMap<Digest, Account>,
     pub(super) fees: Amount,
     pub(super) transactions: u64,
     pub(super) records: Digest,
@@ -204,9 +204,9 @@ impl NotesState {
             sealed_notes: notes.clone(),
             notes,
             past_roots: IndexTree::new(TREE_DEPTH),
-            positions: SharedMap::new(),
-            root_heights: SharedMap::new(),
-            public_accounts: SharedMap::new(),
+            positions: LateMap::new(),
+            root_heights: LateMap::new(),
+            public_accounts: LateMap::new(),
             fees: Amount::ZERO,
             transactions: 0,
             records: no_records(),
@@ -257,7 +257,20 @@ impl NotesState {
     /// Whether a note is in the note tree.
     #[must_use]
     pub fn has_note(&self, commitment: &Digest) -> bool {
-        self.positions.contains_key(commitment)
+        self.position(commitment).is_some()
+    }
+
+    /// The index of a note commitment in the note tree. One that is read late has to be what the tree has there.
+    pub(super) fn position(&self, commitment: &Digest) -> Option<u64> {
+        let is_there = |index: Option<&u64>| index.is_none_or(|&index| self.notes.get(index) == *commitment);
+        self.positions.get_checked(commitment, is_there).copied()
+    }
+
+    /// The height at whose end the note tree had a root. One that is read late has to be what the tree of past roots has there.
+    pub(super) fn root_height(&self, root: &Digest) -> Option<u32> {
+        let is_there =
+            |height: Option<&u32>| height.is_none_or(|&height| self.past_roots.get(height.into()) == *root);
+        self.root_heights.get_checked(root, is_there).copied()
     }
 
     /// Root of the note tree at the last block's end, which transactions can use.
@@ -269,7 +282,7 @@ impl NotesState {
     /// The opening of a note under [`Self::notes_root`], if it was there by then.
     #[must_use]
     pub fn open(&self, note: &Note) -> Option<Membership> {
-        let index = *self.positions.get(&note.commitment())?;
+        let index = self.position(&note.commitment())?;
         let path = self.sealed_notes.path(index);
         (index < self.sealed_notes.count()).then_some(Membership { index, path })
     }

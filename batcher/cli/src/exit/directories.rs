@@ -16,6 +16,7 @@ impl HasExitCode for StoredError {
             | Self::Unreadable { .. }
             | Self::OtherEnvironment { .. }
             | Self::OtherState { .. }
+            | Self::Read(_)
             | Self::Execute { .. }
             | Self::OtherBlock { .. } => ExitCode::Rejected,
         }
@@ -46,7 +47,8 @@ impl HasExitCode for ProducerError {
             | Self::OtherBody { .. }
             | Self::MalformedBody { .. }
             | Self::Messages { .. }
-            | Self::NoSuchBlock { .. } => ExitCode::Rejected,
+            | Self::NoSuchBlock { .. }
+            | Self::Read(_) => ExitCode::Rejected,
             Self::Prove { .. } => ExitCode::Unavailable,
         }
     }

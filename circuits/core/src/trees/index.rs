@@ -548,6 +548,9 @@ mod tests {
             }
             prop_assert!(tree.leaves().eq(expected.leaves()));
             prop_assert_eq!(&tree, &expected);
+            // Empty pages can be left out.
+            let pages = (0..).zip(roots).filter(|(_, root)| *root != empty_root(PAGE_LEVEL));
+            prop_assert_eq!(IndexTree::from_pages(depth, &list, pages), Ok(unopened.clone()));
             // A copy keeps what it had, opened or not.
             let (before, _) = whole(depth, &leaves);
             prop_assert_eq!(&unopened, &before);
@@ -567,10 +570,11 @@ mod tests {
         assert_eq!(refused, Err(expected));
         let small = IndexTree::from_stored(PAGE_LEVEL, &list, &roots);
         assert!(matches!(small, Err(TreeError::Index { .. })));
-        for depth in [PAGE_LEVEL - 1, MAX_DEPTH + 1] {
-            let refused = IndexTree::from_stored(depth, &stored(&[]), &[]);
-            assert_eq!(refused, Err(TreeError::Depth { depth }));
-        }
+        let refused = IndexTree::from_stored(MAX_DEPTH + 1, &stored(&[]), &[]);
+        assert_eq!(refused, Err(TreeError::Depth { depth: MAX_DEPTH + 1 }));
+        let (few, beyond) = (&leaves[..4], IndexTree::from_pages(16, &list, [(1 << 8, roots[0])]));
+        assert_eq!(IndexTree::from_stored(2, &stored(few), &[]), Ok(whole(2, few).0), "it is read at once");
+        assert_eq!(beyond, Err(TreeError::Index { index: 1 << 16, depth: 16 }));
         assert_eq!(IndexTree::from_stored(8, &stored(&[]), &[]), Ok(IndexTree::new(8)));
         let found = roots[0];
         roots[0] = roots[1];

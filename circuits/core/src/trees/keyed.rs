@@ -164,6 +164,11 @@ impl KeyedTree {
         self.entries.changed_entries(&after.entries)
     }
 
+    /// The leaves, the sentinel's first, by index.
+    pub fn leaves(&self) -> impl Iterator<Item = (u64, Digest)> {
+        self.tree.leaves()
+    }
+
     /// The leaves of `after`, a tree of the same depth, that are others here, ascending by index. It costs what changed.
     #[must_use]
     pub fn changed_leaves(&self, after: &Self) -> Vec<(u64, Digest)> {
@@ -388,13 +393,16 @@ impl TryFrom<KeyedTreeData> for KeyedTree {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use plonky2::field::types::Field;
+    use proptest::prelude::*;
 
     use super::{
         super::keyed_opening::{PRESENT, SetOutcome},
         *,
     };
-    use crate::F;
+    use crate::{F, late::tests::Table, trees::PAGE_LEAVES};
 
     fn digest(value: u64) -> Digest {
         Digest([value, 0, 0, 0].map(F::from_canonical_u64))
@@ -472,5 +480,129 @@ mod tests {
         }
         assert_eq!(tree.insert(digest(1), PRESENT), Err(TreeError::Present { key: digest(1) }));
         assert_eq!(tree.insert(digest(4), PRESENT), Err(TreeError::Full { count: 4, added: 1, depth: 2 }));
+    }
+
+    /// What is stored of a tree.
+    #[derive(Clone)]
+    struct Disk {
+        leaves: Vec<Digest>,
+        roots: Vec<Digest>,
+        entries: BTreeMap<Digest, (u64, Digest)>,
+    }
+
+    impl Disk {
+        fn new(tree: &KeyedTree) -> Self {
+            let pages = 0..tree.count().div_ceil(PAGE_LEAVES as u64);
+            Self {
+                leaves: (0..tree.count()).map(|index| tree.tree.get(index)).collect(),
+                roots: pages.filter_map(|page| tree.page_root(page)).collect(),
+                entries: tree.entries.iter().map(|(&key, &entry)| (key, entry)).collect(),
+            }
+        }
+
+        fn open(self, depth: usize) -> KeyedTree {
+            let Self { leaves, roots, entries } = self;
+            let len = leaves.len() as u64;
+            let read = move |range: std::ops::Range<u64>| {
+                Ok(leaves[range.start as usize..range.end as usize].to_vec())
+            };
+            let list = Arc::new(StoredList::new(len, Reads::default(), read));
+            let table = Table { entries, unreadable: vec![] };
+            KeyedTree::from_stored(depth, &list, &roots, table).unwrap()
+        }
+    }
+
+    /// The tree of this depth with the keys 10, 20, and so on.
+    fn tens(depth: usize, keys: u64) -> KeyedTree {
+        let entries = (1..=keys).map(|key| (digest(10 * key), digest(key)));
+        KeyedTree::from_entries(depth, entries).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_tree_over_what_is_stored_is_the_tree(
+            depth in prop_oneof![Just(5_usize), Just(10)],
+            keys in 0_u64..600,
+            changes in prop::collection::vec((0_u64..6100, 0_u64..3), 0..20),
+        ) {
+            let mut expected = tens(depth, keys % (1 << depth));
+            let mut late = Disk::new(&expected).open(depth);
+            let start = (late.clone(), expected.clone());
+            let mut inserted = vec![];
+            for (key, value) in changes {
+                let (key, value) = (digest(key % (20 + 11 * keys)), digest(value));
+                prop_assert_eq!(late.get(&key), expected.get(&key));
+                prop_assert_eq!(late.prove_set(key), expected.prove_set(key));
+                prop_assert_eq!(late.membership(&key), expected.membership(&key));
+                prop_assert_eq!(late.non_membership(&key), expected.non_membership(&key));
+                let set = late.set(key, value);
+                prop_assert_eq!(&set, &expected.set(key, value));
+                if set == Ok(None) {
+                    inserted.push(key);
+                }
+                prop_assert_eq!((late.root(), late.count()), (expected.root(), expected.count()));
+            }
+            prop_assert!(late.iter().eq(expected.iter()));
+            prop_assert_eq!(&late, &expected);
+            prop_assert_eq!(start.0.changed_leaves(&late), start.1.changed_leaves(&expected));
+            // Stored again, the last ones can be taken back although they were not inserted since.
+            let mut late = Disk::new(&late).open(depth);
+            for key in inserted.into_iter().rev() {
+                prop_assert_eq!(late.take_back(&key), expected.take_back(&key));
+                prop_assert_eq!(late.get(&key), None);
+                prop_assert_eq!((late.root(), late.count()), (expected.root(), expected.count()));
+            }
+            prop_assert_eq!(start.0.reads().map(Reads::check), Some(Ok(())));
+            prop_assert_eq!(late.reads().map(Reads::check), Some(Ok(())));
+        }
+    }
+
+    #[test]
+    fn what_is_altered_or_missing_is_found_when_it_is_needed() {
+        let disk = Disk::new(&tens(10, 600));
+        type Alter = fn(&mut Disk);
+        type Need = fn(&KeyedTree);
+        // What is stored of key 50, which has index 5, and somebody who needs that.
+        let alter: [Alter; 5] = [
+            |disk| {
+                disk.entries.remove(&digest(50));
+            },
+            |disk| {
+                disk.entries.insert(digest(50), (5, digest(6)));
+            },
+            |disk| {
+                disk.entries.insert(digest(50), (6, digest(5)));
+            },
+            |disk| disk.leaves[5] = digest(1),
+            |disk| disk.leaves[200] = digest(1),
+        ];
+        let need: [Need; 5] = [
+            |tree| {
+                let _ = tree.get(&digest(50));
+            },
+            |tree| drop(tree.non_membership(&digest(55))),
+            |tree| drop(tree.prove_set(digest(50))),
+            |tree| drop(tree.clone().set(digest(50), PRESENT)),
+            |tree| drop(tree.clone().set(digest(51), PRESENT)),
+        ];
+        for (alter, need) in alter.iter().flat_map(|alter| need.map(|need| (alter, need))) {
+            let mut disk = disk.clone();
+            alter(&mut disk);
+            let tree = disk.open(10);
+            assert_eq!(tree.get(&digest(5000)), Some(digest(500)), "another page has nothing wrong");
+            assert_eq!(tree.reads().map(Reads::check), Some(Ok(())));
+            need(&tree);
+            assert!(tree.reads().is_some_and(|reads| reads.check().is_err()));
+        }
+        // A key between that was not inserted makes another leaf of the one before.
+        let mut more = disk.clone();
+        more.entries.insert(digest(51), (600, digest(5)));
+        for key in [50, 51, 52] {
+            let tree = more.clone().open(10);
+            assert_eq!(tree.get(&digest(key)), None);
+            assert!(tree.reads().is_some_and(|reads| reads.check().is_err()));
+        }
     }
 }

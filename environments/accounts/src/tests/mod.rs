@@ -4,6 +4,7 @@ mod conformance;
 mod dust;
 mod failures;
 pub(super) mod invariants;
+mod late;
 mod messages;
 mod validity;
 mod waiting;

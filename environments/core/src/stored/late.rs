@@ -163,14 +163,14 @@ impl Part for AppendTree {
 
 impl Part for KeyedTree {
     fn changes(&self, before: Option<&Self>, map: Map) -> Result<Vec<Change>, StoredError> {
+        // A new tree has the sentinel, which is stored too.
+        let leaves = before.map_or_else(|| self.leaves().collect(), |before| before.changed_leaves(self));
+        let mut changes = leaf_changes(map, &leaves, |page| self.page_root(page))?;
         let nothing = Self::new(self.depth());
-        let earlier = before.unwrap_or(&nothing);
-        let mut changes = leaf_changes(map, &earlier.changed_leaves(self), |page| self.page_root(page))?;
-        for (key, entry) in earlier.changed_entries(self) {
+        for (key, entry) in before.unwrap_or(&nothing).changed_entries(self) {
             changes.push(Row::Entry.change(map, &TreeEntries::key(&key), entry.as_ref())?);
         }
         if before.is_none() {
-            // Both trees have the sentinel.
             let sentinel = (0_u64, Digest::ZERO);
             changes.push(Row::Entry.change(map, &TreeEntries::key(&Digest::ZERO), Some(&sentinel))?);
         }
