@@ -55,6 +55,8 @@ pub enum FileKind {
     TaskInput = 14,
     /// A block as its producer publishes it, before it is proved.
     ProposedBlock = 15,
+    /// The state of an environment after one of its blocks.
+    EnvironmentState = 16,
 }
 
 /// Codes that kinds had in earlier layouts, which nobody reads any more. No kind gets one of them again.
@@ -62,7 +64,7 @@ const FORMER_CODES: [(u16, FileKind); 1] = [(1, FileKind::Registry)];
 
 impl FileKind {
     /// Every kind, ascending by code.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::BlockBundle,
         Self::TransactionBundle,
         Self::SuperblockBundle,
@@ -77,6 +79,7 @@ impl FileKind {
         Self::TaskGraph,
         Self::TaskInput,
         Self::ProposedBlock,
+        Self::EnvironmentState,
     ];
 
     fn from_code(code: u16) -> Result<Self, FormatError> {
@@ -106,6 +109,7 @@ impl fmt::Display for FileKind {
             Self::TaskGraph => "graph of tasks",
             Self::TaskInput => "input of a task",
             Self::ProposedBlock => "proposed block",
+            Self::EnvironmentState => "environment state",
         })
     }
 }

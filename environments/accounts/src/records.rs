@@ -54,6 +54,24 @@ impl Records {
         })
     }
 
+    /// Whether accounts and pools are those of the tree, and there is as much of the fee asset as they hold.
+    pub(super) fn agree(&self, fee_asset: AssetId) -> bool {
+        let mut held = 0_u128;
+        let mut hold = |amount: Amount| held += u128::from(amount.get());
+        let accounts = self.accounts.iter().all(|(address, account)| {
+            hold(account.balances.balance(fee_asset));
+            self.tree.get(&account_key(*address)) == Some(account.hash())
+        });
+        let pools = self.pools.iter().all(|(&(asset_a, asset_b), pool)| {
+            let reserves = [(asset_a, pool.reserve_a), (asset_b, pool.reserve_b)];
+            reserves.iter().filter(|(asset, _)| *asset == fee_asset).for_each(|&(_, amount)| hold(amount));
+            self.tree.get(&pool_key(asset_a, asset_b)) == Some(pool.hash())
+        });
+        // The tree has one leaf more: the sentinel.
+        let count = self.accounts.len() + self.pools.len() + 1;
+        accounts && pools && count == self.tree.count() && held == u128::from(self.fee_supply)
+    }
+
     /// An account, if it exists. One that is read late has to be the one that the tree has.
     pub(super) fn account(&self, address: &Address) -> Option<&Account> {
         self.accounts.get_checked(address, |account| {

@@ -141,6 +141,7 @@ pub struct SealWitness {
 environments_core::stored_state!(AccountsState {
     values: [height, records.pool_count, records.fee_supply],
     parts: [records.tree, records.accounts, records.pools],
+    agrees: |state| state.records.agree(state.deployment.fee_asset),
 });
 
 impl DeployedState for AccountsState {

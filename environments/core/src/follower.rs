@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::{
     block::{BlockError, check_statement},
     environment::{Environment, EnvironmentId},
+    snapshot::{Snapshot, SnapshotError},
     stored::{
         COMMITMENT, IDENTITY, Identity, Source, StoredError, StoredState as _, WeakSource, restore_state,
     },
@@ -42,6 +43,15 @@ pub enum FollowError {
     /// A part of the state that somebody needed cannot be read.
     #[error("a part of the state cannot be read")]
     Read(#[from] ReadFailure),
+}
+
+/// Why a snapshot does not become the entries of a database.
+#[derive(Debug, Error)]
+pub enum FromSnapshotError {
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Stored(#[from] StoredError),
 }
 
 /// The state of an environment, which blocks move forward.
@@ -88,6 +98,25 @@ pub trait DynFollower: Send + Sync {
     /// Reads what is needed from this view from now on, which shows what the last changes led to; see
     /// [`BlockProducer::move_on`](crate::BlockProducer::move_on).
     fn move_on(&mut self, view: View);
+
+    /// All of the state. All that is stored of it is read.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn snapshot(&self) -> Result<Snapshot, StoredError>;
+
+    /// What a database of this environment has of a snapshot. What it leads to is checked by [`Self::restore`] and
+    /// [`Self::check_whole`].
+    ///
+    /// # Errors
+    /// [`FromSnapshotError`]
+    fn from_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<Change>, FromSnapshotError>;
+
+    /// Reads all of the state, and checks that each part of it is what the commitment covers.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn check_whole(&self) -> Result<(), StoredError>;
 }
 
 impl<E: Environment> BlockFollower<E> {
@@ -166,6 +195,29 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
         self.state.check_reads()?;
         self.stored = Some(self.state.clone());
         Ok(changes)
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StoredError> {
+        let changes = self.state.changes(None)?;
+        self.state.check_reads()?;
+        let environment = (self.chain_id(), self.id().get());
+        Ok(Snapshot::new(environment, (self.height(), self.commitment()), changes))
+    }
+
+    fn from_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<Change>, FromSnapshotError> {
+        let &Snapshot { chain_id, environment, commitment, .. } = snapshot;
+        if (chain_id, environment) != (self.chain_id(), self.id().get()) {
+            return Err(SnapshotError::Elsewhere { chain_id, environment }.into());
+        }
+        let mut changes = snapshot.changes(&E::State::maps())?;
+        let identity = IDENTITY.change([], Some(&self.identity())).map_err(StoredError::from)?;
+        let commitment = COMMITMENT.change([], Some(&commitment)).map_err(StoredError::from)?;
+        changes.extend([identity, commitment]);
+        Ok(changes)
+    }
+
+    fn check_whole(&self) -> Result<(), StoredError> {
+        self.state.check_whole()
     }
 
     fn restore(&mut self, view: View) -> Result<(), StoredError> {

@@ -17,6 +17,7 @@ pub mod parts;
 pub mod pool;
 pub mod producer;
 pub mod published;
+pub mod snapshot;
 pub mod stored;
 pub mod vault;
 pub mod walk;

@@ -61,6 +61,9 @@ pub enum StoredError {
     /// The entries are those of another state.
     #[error("the state in the database has the commitment {found}, and the database says {expected}")]
     OtherState { expected: Digest, found: Digest },
+    /// What is found by the trees, or beside them, is not what they have.
+    #[error("what the database has beside the trees of the state is not what they have")]
+    Beside,
     /// What somebody needed of the state cannot be read.
     #[error("a part of the state cannot be read")]
     Read(#[from] ReadFailure),
@@ -92,6 +95,15 @@ pub trait StoredState: Sized {
     /// # Errors
     /// [`ReadFailure`]
     fn check_reads(&self) -> Result<(), ReadFailure>;
+
+    /// Reads all of the state and checks it: what [`Self::restore`] checks when it is needed, and what is beside the trees.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn check_whole(&self) -> Result<(), StoredError>;
+
+    /// The maps that have the state.
+    fn maps() -> Vec<Map>;
 }
 
 /// Where the parts of a state are read: a view, which moves on with what is stored.
@@ -160,10 +172,20 @@ pub trait Part {
     fn check_reads(&self) -> Result<(), ReadFailure> {
         Ok(())
     }
+
+    /// Reads all of this part. A part that is read at once keeps the default.
+    ///
+    /// # Errors
+    /// [`StoredError::Entry`] if it has not as many entries as it says.
+    fn read_whole(&self, map: Map) -> Result<(), StoredError> {
+        let _ = map;
+        Ok(())
+    }
 }
 
 /// Says which fields make up a state, so that a database can keep it: `parts` are maps and trees, `values` are all others that
-/// differ from those of the genesis at the end of a block. What is made from other fields comes last.
+/// differ from those of the genesis at the end of a block. What is made from other fields comes then. Of a state with several parts,
+/// `agrees` says whether those that the commitment does not cover have what the others have.
 ///
 /// ```
 /// # use environments_core::deps::circuits_core::{Digest, shared::SharedMap, trees::KeyedTree};
@@ -178,6 +200,7 @@ pub trait Part {
 ///     values: [height],
 ///     parts: [tree, owners],
 ///     derived: |state| state.owner_count = state.owners.len(),
+///     agrees: |state| state.owners.keys().all(|key| state.tree.get(key).is_some()),
 /// });
 /// ```
 #[macro_export]
@@ -186,7 +209,8 @@ macro_rules! stored_state {
         $state:ty {
             values: [$($($value:ident).+),* $(,)?]
             $(, parts: [$($($part:ident).+),* $(,)?])?
-            $(, derived: $derived:expr)? $(,)?
+            $(, derived: $derived:expr)?
+            $(, agrees: $agrees:expr)? $(,)?
         }
     ) => {
         impl $crate::stored::StoredState for $state {
@@ -230,12 +254,31 @@ macro_rules! stored_state {
                 $($($crate::stored::Part::check_reads(&self.$($part).+)?;)*)?
                 Ok(())
             }
+
+            fn check_whole(&self) -> Result<(), $crate::stored::StoredError> {
+                $($($crate::stored::Part::read_whole(
+                    &self.$($part).+,
+                    $crate::stored::Map(concat!("state", $(".", stringify!($part)),+)),
+                )?;)*)?
+                let agrees: &[fn(&Self) -> bool] = &[$($agrees)?];
+                let agrees = agrees.iter().all(|agrees| agrees(self));
+                $crate::stored::StoredState::check_reads(self)?;
+                if agrees { Ok(()) } else { Err($crate::stored::StoredError::Beside) }
+            }
+
+            fn maps() -> ::std::vec::Vec<$crate::stored::Map> {
+                ::std::vec![
+                    $crate::stored::VALUES
+                    $($(, $crate::stored::Map(concat!("state", $(".", stringify!($part)),+)))*)?
+                ]
+            }
         }
     };
 }
 
 /// Fields that are stored as a whole, by name. The values are bytes, because they are of several types.
-const VALUES: Map = Map("state");
+#[doc(hidden)]
+pub const VALUES: Map = Map("state");
 
 /// The change of a field that is stored as a whole, unless it is what it was.
 #[doc(hidden)]

@@ -169,6 +169,7 @@ environments_core::stored_state!(NotesState {
     values: [height],
     parts: [accounts, nullifiers, notes, past_roots, positions, root_heights, public_accounts],
     derived: |state| state.sealed_notes = state.notes.clone(),
+    agrees: |state| state.indices_agree(),
 });
 
 impl DeployedState for NotesState {
@@ -258,6 +259,18 @@ impl NotesState {
     #[must_use]
     pub fn has_note(&self, commitment: &Digest) -> bool {
         self.position(commitment).is_some()
+    }
+
+    /// Whether notes, past roots and public accounts are found where the trees have them. Which accounts are public, nothing says.
+    fn indices_agree(&self) -> bool {
+        let notes = self.positions.iter().all(|(commitment, &index)| self.notes.get(index) == *commitment);
+        let is_found = |leaf: Digest| leaf == Digest::ZERO || self.positions.contains_key(&leaf);
+        let mut roots = self.root_heights.iter();
+        notes
+            && (0..self.notes.count()).all(|index| is_found(self.notes.get(index)))
+            && roots.all(|(root, &height)| self.past_roots.get(height.into()) == *root)
+            && self.past_roots.leaves().all(|(_, root)| self.root_heights.contains_key(&root))
+            && self.public_accounts.iter().all(|(id, account)| account.id == *id)
     }
 
     /// The index of a note commitment in the note tree. One that is read late has to be what the tree has there.
