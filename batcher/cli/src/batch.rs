@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf};
 
+use batcher_circuits::state::SuperblockState;
 use batcher_job::{
     anchor,
     batch::{Batcher, Outcome},
@@ -103,8 +104,8 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
     if let Some(trust) = &trust {
         // Before a directory is made; the batcher checks again what it has locked.
-        let state = states::latest(&arguments.state, arguments.genesis)?;
-        anchor::check(trust, &state, registry.root())?;
+        let check = |state: &SuperblockState| anchor::check(trust, state, registry.root());
+        states::with_latest(&arguments.state, arguments.genesis, check)??;
     }
     let states = States::open(&arguments.state, arguments.genesis)?;
     let mut states = states.keeping(arguments.keep_states);
@@ -144,7 +145,6 @@ fn answer(outcome: &Outcome) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use batcher_circuits::state::SuperblockState;
     use batcher_job::{batch::Made, planner::L1Waits};
     use circuits_core::{
         Digest, F,

@@ -146,6 +146,20 @@ impl Batcher<'_> {
         registry: &Registry,
         superblocks: &Path,
     ) -> Result<Outcome, BatchError> {
+        let outcome = self.run_unchecked(blocks, deposits, states, registry, superblocks);
+        // An outcome may rest on what was taken for absent, and so may an error.
+        states.check_reads()?;
+        outcome
+    }
+
+    fn run_unchecked(
+        &self,
+        blocks: &Path,
+        deposits: &[Deposit],
+        states: &mut States,
+        registry: &Registry,
+        superblocks: &Path,
+    ) -> Result<Outcome, BatchError> {
         let (state, registry_root) = (states.latest(), registry.root());
         if let Some(trust) = self.trust {
             anchor::check(trust, state, registry_root)?;

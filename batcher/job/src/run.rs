@@ -105,7 +105,9 @@ impl Runner<'_> {
                 }
             }
             superblocks.push(output.superblock_file(number));
-            execution.pass_l1(&L1Effects::of(number, &states.latest().bridge));
+            let effects = L1Effects::of(number, &states.latest().bridge);
+            states.check_reads()?;
+            execution.pass_l1(&effects);
         }
         if superblocks.is_empty() {
             let (transactions, _) = execution.finish();
@@ -116,6 +118,7 @@ impl Runner<'_> {
         let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.pinned())?
             .check_deposits(|length| queue.digest_of(length))?;
         let (messages, l1) = (lifecycles(&state.bridge), L1Summary::of_verified(&verified.superblocks)?);
+        states.check_reads()?;
         let (transactions, undeliverable) = execution.finish();
         Ok(RunReport {
             blocks: verified.superblocks.iter().map(|one| one.blocks).sum(),
