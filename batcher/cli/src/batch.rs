@@ -116,21 +116,23 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let deposits = if arguments.deposits.is_some() { queue.pending(latest.l1.queue)? } else { &[] };
     let engine = arguments.keys.engine(options)?;
-    let outcome = arguments.coordinator.with_shared(arguments.jobs, &engine, options, |jobs, shared| {
-        let progress = progress::progress(options);
-        let batcher = Batcher {
-            engine: &engine,
-            output: &OutputDirectory::new(&arguments.out),
-            trust: trust.as_ref(),
-            l1: &KERNELS,
-            progress: progress.as_ref(),
-            planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
-            shared,
-            jobs,
-            stop: &progress::STOP,
-        };
-        Ok(batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?)
-    })?;
+    let outcome =
+        arguments.coordinator.shared.with_shared(arguments.jobs, &engine, options, |jobs, shared| {
+            let progress = progress::progress(options);
+            let batcher = Batcher {
+                engine: &engine,
+                output: &OutputDirectory::new(&arguments.out),
+                trust: trust.as_ref(),
+                l1: &KERNELS,
+                progress: progress.as_ref(),
+                planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
+                shared,
+                replan: arguments.coordinator.replan,
+                jobs,
+                stop: &progress::STOP,
+            };
+            Ok(batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?)
+        })?;
     Ok(answer(&outcome))
 }
 
