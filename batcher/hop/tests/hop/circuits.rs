@@ -285,7 +285,7 @@ fn resumed_hop(pinned: &PinnedKeys, cache: &CircuitCache, path: &Path) -> HopPro
     let runs = [
         (StopAt::new("shrink"), None, vec!["shrink"], vec![]),
         (StopAt::new("Poseidon hop"), None, vec!["Poseidon hop"], vec!["shrink"]),
-        (StopAt::new("never"), Some(shared), vec!["Keccak hop"], vec!["Poseidon hop"]),
+        (StopAt::new("never"), Some(shared), vec![], vec!["Poseidon hop"]),
     ];
     let mut made = None;
     for (progress, shared, started, resumed) in runs {
