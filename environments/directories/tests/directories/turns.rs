@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use circuits_core::Digest;
 use circuits_files::faults;
 use circuits_keys::CircuitCache;
 use environments_conformance::{CHAIN_ID, id, secret};
@@ -134,7 +133,9 @@ fn a_chain_takes_the_place_as_far_as_it_applies_and_is_better() {
     let [second, third, fourth, fifth] = new.as_slice() else { panic!("{new:?}") };
 
     // As high as the chain in place, and a block above that does not apply.
-    [second, third].map(|file| published.copy(file));
+    for file in [second, third] {
+        published.copy(file);
+    }
     let bad = published.forge("4", fourth, false);
     let looked = published.look(&mut follower, None);
     assert_eq!((looked.went_back, paths(&looked)), (None, vec![&bad]));
