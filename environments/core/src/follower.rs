@@ -78,6 +78,12 @@ pub trait DynFollower: Send + Sync {
     /// # Errors
     /// [`StoredError`]; the state is then what it was.
     fn restore(&mut self, view: &View) -> Result<(), StoredError>;
+
+    /// Another follower of the environment, with the state that a view shows, which goes its own way from there.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn at(&self, view: &View) -> Result<Box<dyn DynFollower>, StoredError>;
 }
 
 impl<E: Environment> BlockFollower<E> {
@@ -161,5 +167,12 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
         self.stored = Some(state.clone());
         self.state = state;
         Ok(())
+    }
+
+    fn at(&self, view: &View) -> Result<Box<dyn DynFollower>, StoredError> {
+        let mut other =
+            Self { environment: self.environment.clone(), state: self.state.clone(), stored: None };
+        other.restore(view)?;
+        Ok(Box::new(other))
     }
 }

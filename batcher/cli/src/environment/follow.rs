@@ -145,8 +145,8 @@ impl fmt::Display for Followed {
         if self.contradicts {
             f.write_str("\nsuperblocks have another state of this environment")?;
         }
-        for Rival { height, id } in &self.rivals {
-            write!(f, "\nthe producer signed another block {height}, {id}")?;
+        for Rival { height, id, producer } in &self.rivals {
+            write!(f, "\nthe producer {producer} signed another block {height}, {id}")?;
         }
         for RefusedBlock { file, reason } in &self.refused {
             write!(f, "\n{} is refused: {reason}", shown(&file.display().to_string()))?;
