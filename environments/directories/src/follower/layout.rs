@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::Link;
 
 /// The format of the databases. Its version grows with any change of what is stored.
-pub(super) const FORMAT: Format = Format { kind: "follower of an environment", version: 2 };
+pub(super) const FORMAT: Format = Format { kind: "follower of an environment", version: 1 };
 /// By height: a [`Followed`].
 pub(super) const BLOCKS: Map = Map("followed");
 /// By height and id: a block that is not the one of its height in the chain that was in place, with its id and producer.
