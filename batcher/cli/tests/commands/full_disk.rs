@@ -84,6 +84,11 @@ fn full(output: &Output, directory: &Path) -> String {
     error
 }
 
+/// Whether nothing half-written lies beside the database in `directory`.
+fn has_only(database: &str, directory: &Path) -> bool {
+    files(directory).keys().all(|path| path.ends_with(database))
+}
+
 /// Proposes a block of one addition, of the producer in `state`.
 fn produce(deployment: &Deployment, state: &Path) -> Output {
     let (secret, lines) = (deployment.path("secret"), deployment.path("lines.jsonl"));
@@ -119,6 +124,7 @@ fn is_stopped(deployment: &Deployment, disk: &Disk, pages: u64, [state, referenc
     let (found, expected) = if stopped {
         let error = full(&output, state);
         let there = published(state);
+        assert!(has_only("producer.redb", state), "{pages} pages: {error}");
         disk.make_room();
         // A block that is stored before it is published is made, and the call that follows makes another one.
         if error.contains("what the call did is stored") {
@@ -220,7 +226,8 @@ fn child_that_follows() {
             let output = follow(&state);
             let stopped = !output.status.success();
             if stopped {
-                full(&output, &state);
+                let error = full(&output, &state);
+                assert!(has_only("follower.redb", &state), "{name}, {pages} pages: {error}");
                 if state.join("follower.redb").exists() {
                     // It can be asked though nothing can be written.
                     let place = status(&state);
