@@ -257,3 +257,79 @@ fn a_file_that_was_gone_for_a_while_is_looked_at_again() {
     fs::rename(&third.1, &third.0).unwrap();
     assert_eq!(published.look(&mut follower, None).applied, [3]);
 }
+
+/// Pairs of choices among files that are tried, which the seed picks.
+const CHOICES: u64 = 120;
+const SEED: u64 = 27;
+
+#[test]
+fn whatever_files_there_are_a_follower_reaches_the_highest_chain_that_applies() {
+    let _alone = alone();
+    let mut published = Published::new(3);
+    let old = files(&published.producer);
+    rollback(&mut published.producer, 2);
+    (9..=11).for_each(|add| produce(&mut published.producer, add));
+    let new: Vec<_> = files(&published.producer).into_iter().filter(|file| !old.contains(file)).collect();
+    let [first, second, third] = old.as_slice() else { panic!("{old:?}") };
+    let chains = [vec![first, second, third], vec![first, &new[0], &new[1], &new[2]]];
+    // Some do not apply themselves, others continue such blocks.
+    let forged = [
+        published.forge("2", second, false),
+        published.forge("3", third, true),
+        published.forge("4", &new[2], false),
+        published.forge("5", &new[2], true),
+    ];
+    let all: Vec<_> =
+        old.iter().chain(&new).chain(&forged).map(|file| (file, fs::read(file).unwrap())).collect();
+    let choose = |chosen: u64| {
+        for (n, (file, bytes)) in all.iter().enumerate() {
+            let path = published.blocks.path().join(file.file_name().unwrap());
+            if (chosen >> n) & 1 == 1 {
+                fs::write(path, bytes).unwrap();
+            } else if path.exists() {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    };
+    let states = chains
+        .each_ref()
+        .map(|chain| chain.iter().map(|file| decode(file).statement().new_state).collect::<Vec<_>>());
+    // How high each chain leads from what is in place.
+    let reached = |follower: &FollowerDirectory, chosen: u64, chain: usize| {
+        let (mut height, states) = (0, &states[chain]);
+        let is_there =
+            |file: &PathBuf| all.iter().zip(0..).any(|((one, _), n)| *one == file && (chosen >> n) & 1 == 1);
+        while states.get(height).is_some_and(|state| {
+            follower.state(height as u32 + 1) == Some(*state) || is_there(chains[chain][height])
+        }) {
+            height += 1;
+        }
+        height as u32
+    };
+    let mut random = SEED;
+    for _ in 0..CHOICES {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let mut follower = open_follower(elsewhere.path()).unwrap();
+        for reopens in [false, true, true] {
+            // Knuth's generator; its high bits are the good ones.
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // The first block is there most of the time.
+            let chosen = (random >> 40) | u64::from((random >> 36) & 7 != 0);
+            choose(chosen);
+            if reopens {
+                drop(follower);
+                follower = open_follower(elsewhere.path()).unwrap();
+            }
+            let before = (follower.height(), follower.commitment());
+            let expected = [0, 1].map(|chain| reached(&follower, chosen, chain)).into_iter().max().unwrap();
+            let looked = published.look(&mut follower, None);
+            assert_eq!(follower.height(), expected.max(before.0), "{chosen:b}: {looked:?}");
+            assert!(
+                follower.height() > before.0 || follower.commitment() == before.1,
+                "{chosen:b}: {looked:?}"
+            );
+            let known = states.iter().any(|states| states.contains(&follower.commitment()));
+            assert!(expected == 0 || known, "{chosen:b}: {looked:?}");
+        }
+    }
+}
