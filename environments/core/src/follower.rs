@@ -88,6 +88,12 @@ pub trait DynFollower: Send + Sync {
     /// Reads what is needed from this view from now on, which shows what the last changes led to; see
     /// [`BlockProducer::move_on`](crate::BlockProducer::move_on).
     fn move_on(&mut self, view: View);
+
+    /// Another follower of the environment, with the state that a view shows, which goes its own way from there.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn at(&self, view: View) -> Result<Box<dyn DynFollower>, StoredError>;
 }
 
 impl<E: Environment> BlockFollower<E> {
@@ -180,5 +186,11 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
 
     fn move_on(&mut self, view: View) {
         self.source.move_on(view);
+    }
+
+    fn at(&self, view: View) -> Result<Box<dyn DynFollower>, StoredError> {
+        let mut other = Self::new(self.environment.clone());
+        other.restore(view)?;
+        Ok(Box::new(other))
     }
 }
