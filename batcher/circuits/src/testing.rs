@@ -8,7 +8,7 @@ use std::{
 use batcher_verify::{keys::PinnedKeys, payouts::payouts_digest};
 use bridge_core::{AssetId, BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F, Proof, VerifierKey, amount::Amount, layout, recursion::key_digest};
-use circuits_forging::fixtures::{FreeKernel, cache};
+use circuits_forging::fixtures::{FreeKernel, cache, kept_proof};
 use circuits_protocol::{
     l1::{KeccakDigest, L1Outcome, PAYOUT_BYTES, PayoutRange, QueuePosition},
     registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry},
@@ -49,8 +49,8 @@ pub fn free_key_digest() -> Digest {
     key_digest(free_key())
 }
 
-/// A wrapped proof of `statement` by the free kernel. A process makes it once, unless several threads ask for it at the same
-/// time; all of them get the same proof.
+/// A wrapped proof of `statement` by the free kernel. One test program makes it for all, unless several threads ask for it at the
+/// same time; those of a process get the same proof.
 ///
 /// # Panics
 /// If proving fails.
@@ -60,7 +60,7 @@ pub fn free_proof(statement: &BlockStatement) -> Proof {
     let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let stated = layout::to_bytes(statement);
     let found = made().get(&stated).cloned();
-    let proof = found.unwrap_or_else(|| make_free_proof(statement));
+    let proof = found.unwrap_or_else(|| kept_proof(statement, &FREE.1, || make_free_proof(statement)));
     made().entry(stated).or_insert(proof).clone()
 }
 

@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf};
 
+use batcher_circuits::state::SuperblockState;
 use batcher_job::{
     anchor,
     batch::{Batcher, Outcome},
@@ -103,8 +104,8 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
     if let Some(trust) = &trust {
         // Before a directory is made; the batcher checks again what it has locked.
-        let state = states::latest(&arguments.state, arguments.genesis)?;
-        anchor::check(trust, &state, registry.root())?;
+        let check = |state: &SuperblockState| anchor::check(trust, state, registry.root());
+        states::with_latest(&arguments.state, arguments.genesis, check)??;
     }
     let states = States::open(&arguments.state, arguments.genesis)?;
     let mut states = states.keeping(arguments.keep_states);
@@ -115,21 +116,23 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let deposits = if arguments.deposits.is_some() { queue.pending(latest.l1.queue)? } else { &[] };
     let engine = arguments.keys.engine(options)?;
-    let outcome = arguments.coordinator.with_shared(arguments.jobs, &engine, options, |jobs, shared| {
-        let progress = progress::progress(options);
-        let batcher = Batcher {
-            engine: &engine,
-            output: &OutputDirectory::new(&arguments.out),
-            trust: trust.as_ref(),
-            l1: &KERNELS,
-            progress: progress.as_ref(),
-            planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
-            shared,
-            jobs,
-            stop: &progress::STOP,
-        };
-        Ok(batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?)
-    })?;
+    let outcome =
+        arguments.coordinator.shared.with_shared(arguments.jobs, &engine, options, |jobs, shared| {
+            let progress = progress::progress(options);
+            let batcher = Batcher {
+                engine: &engine,
+                output: &OutputDirectory::new(&arguments.out),
+                trust: trust.as_ref(),
+                l1: &KERNELS,
+                progress: progress.as_ref(),
+                planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
+                shared,
+                replan: arguments.coordinator.replan,
+                jobs,
+                stop: &progress::STOP,
+            };
+            Ok(batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?)
+        })?;
     Ok(answer(&outcome))
 }
 
@@ -144,7 +147,6 @@ fn answer(outcome: &Outcome) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use batcher_circuits::state::SuperblockState;
     use batcher_job::{batch::Made, planner::L1Waits};
     use circuits_core::{
         Digest, F,

@@ -369,7 +369,8 @@ impl HasExitCode for Untrusted {
             | Self::NotReached { .. }
             | Self::Start { .. }
             | Self::Registry { .. }
-            | Self::Key { .. } => ExitCode::Rejected,
+            | Self::Key { .. }
+            | Self::Unreadable(_) => ExitCode::Rejected,
         }
     }
 }

@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
     // Before a directory is made.
-    let chain_id = states::latest(&arguments.state, arguments.genesis)?.chain_id;
+    let chain_id = states::with_latest(&arguments.state, arguments.genesis, |state| state.chain_id)?;
     let queue = arguments.deposits.as_deref().map(|path| Queue::read(path, chain_id)).transpose()?;
     let states = States::open(&arguments.state, arguments.genesis)?;
     let mut states = states.keeping(arguments.keep_states);

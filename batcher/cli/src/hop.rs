@@ -5,7 +5,6 @@ use std::{fmt, path::PathBuf, time::Instant};
 use batcher_hop::{
     HopProof, HopProver,
     file::{self as hop_file, Found, HopFileError, path_beside},
-    stages::Stages,
 };
 use batcher_verify::{
     bundle::BundleError,
@@ -27,6 +26,7 @@ use crate::{
     key_arguments::KeyArguments,
     options::Options,
     progress,
+    shared::StageArguments,
 };
 
 /// Make the proofs of superblocks that L1 verifies.
@@ -44,6 +44,8 @@ pub(crate) struct Arguments {
     /// Their proofs must be of this program's circuits.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    stages: StageArguments,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -104,13 +106,17 @@ impl HasExitCode for NoSuperblock {
 }
 
 pub(crate) fn run(arguments: Arguments, options: Options) -> Result<Answer, Failure> {
-    let cache = arguments.keys.cache(options)?;
+    let engine = arguments.keys.engine(options)?;
     let keys = PinnedKeys::embedded();
-    let progress = progress::progress(options);
     progress::stop_on_interrupt();
-    let prover = HopProver::new(keys, &cache).with_progress(progress.as_ref()).with_stop(&progress::STOP);
-    let make = |path| make(path, keys, &prover);
-    let hops = arguments.files.into_iter().map(make).collect::<Result<_, _>>()?;
+    let hops = arguments.stages.with_shared(&engine, options, |shared| {
+        let progress = progress::progress(options);
+        let prover = HopProver::new(keys, engine.cache())
+            .with_progress(progress.as_ref())
+            .with_stop(&progress::STOP)
+            .with_shared(shared);
+        arguments.files.into_iter().map(|path| make(path, keys, &prover)).collect::<Result<_, _>>()
+    })?;
     Ok(Answer::new(&Made { hops }))
 }
 
@@ -128,8 +134,8 @@ fn make(bundle_path: PathBuf, keys: &PinnedKeys, prover: &HopProver<'_>) -> Resu
     let (circuit, _) = keys.find(bundle.key).ok_or_else(|| in_bundle(BundleError::UnknownKey(bundle.key)))?;
     bundle.verify(keys).map_err(in_bundle)?;
     let decoded = proof::decode(&bundle.proof, &superblock_shape(circuit).common);
-    let stages = Stages::beside(&path);
-    let hop = prover.prove(circuit, decoded.map_err(|error| in_bundle(error.into()))?, stages.store())?;
+    let mut stages = prover.stages(&path);
+    let hop = prover.prove(circuit, decoded.map_err(|error| in_bundle(error.into()))?, &mut stages)?;
     hop_file::write(&path, &hop)?;
     stages.clear();
     Ok(Hop { seconds: Some(started.elapsed().as_secs_f64()), ..verify(path, Some(&statement), keys)? })

@@ -2,7 +2,6 @@
 
 use std::{fmt, path::PathBuf};
 
-use batcher_circuits::state::SuperblockState;
 use batcher_job::{
     lifecycle::{Fate, Lifecycle, lifecycles},
     states,
@@ -136,7 +135,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
             Ok(Answer::new(&List { messages }))
         }
         Command::Explain { hash: start, sources } => {
-            let (state, mut messages) = sources.read()?;
+            let (superblock, mut messages) = sources.read()?;
             messages.retain(|message| message.hash.to_string().starts_with(&start));
             let Some(first) = messages.first().map(|message| message.hash) else {
                 return Err(MessageError::Unknown { start: quoted(&start) }.into());
@@ -145,15 +144,14 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
                 let start = quoted(&start);
                 return Err(MessageError::Ambiguous { start, first, second: other.hash }.into());
             }
-            Ok(Answer::new(&Explanation { superblock: state.number, messages }))
+            Ok(Answer::new(&Explanation { superblock, messages }))
         }
     }
 }
 
 impl Sources {
-    fn read(&self) -> Result<(SuperblockState, Vec<Lifecycle>), Failure> {
-        let state = states::latest(&self.state, None)?;
-        let lifecycles = lifecycles(&state.bridge);
-        Ok((state, lifecycles))
+    /// The number of the latest superblock, and the lives of all messages until then.
+    fn read(&self) -> Result<(u32, Vec<Lifecycle>), Failure> {
+        Ok(states::with_latest(&self.state, None, |state| (state.number, lifecycles(&state.bridge)))?)
     }
 }

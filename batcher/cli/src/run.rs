@@ -169,30 +169,33 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         shown(event);
     };
     let engine = arguments.keys.engine_with(Arc::new(listener))?;
-    let report = arguments.coordinator.with_shared(arguments.jobs, &engine, options, |jobs, shared| {
-        let progress = progress::progress(options);
-        let runner = Runner {
-            engine: &engine,
-            kinds: &KINDS,
-            progress: progress.as_ref(),
-            shared,
-            jobs,
-            stop: &progress::STOP,
-        };
-        Ok(runner.run(&scenario, &arguments.out)?)
-    })?;
-    let has_refusals = !report.rejected.is_empty();
-    let embedded_l1 = if not_settled.is_none() {
-        let note = |message: &str| {
-            if !options.quiet {
-                eprintln!("{message}");
+    let (report, embedded_l1) =
+        arguments.coordinator.shared.with_shared(arguments.jobs, &engine, options, |jobs, shared| {
+            let progress = progress::progress(options);
+            let runner = Runner {
+                engine: &engine,
+                kinds: &KINDS,
+                progress: progress.as_ref(),
+                shared,
+                replan: arguments.coordinator.replan,
+                jobs,
+                stop: &progress::STOP,
+            };
+            let report = runner.run(&scenario, &arguments.out)?;
+            if not_settled.is_some() {
+                return Ok((report, None));
             }
-        };
-        let queue = scenario.queue()?;
-        Some(LocalL1::new().settle_run(&report, &queue, engine.cache(), &note, &progress::STOP)?)
-    } else {
-        None
-    };
+            let note = |message: &str| {
+                if !options.quiet {
+                    eprintln!("{message}");
+                }
+            };
+            let (queue, cache) = (scenario.queue()?, engine.cache());
+            let settled =
+                LocalL1::new().settle_run(&report, &queue, cache, &note, &progress::STOP, shared)?;
+            Ok((report, Some(settled)))
+        })?;
+    let has_refusals = !report.rejected.is_empty();
     let outcome = Outcome { report, embedded_l1, not_settled, figures: stopwatch.figures() };
     Ok(Answer::new(&outcome).with_refusals(has_refusals))
 }

@@ -14,6 +14,8 @@ use batcher_settlement::{
 };
 use batcher_verify::verify;
 use circuits_files::text::shown;
+use circuits_keys::CircuitCache;
+use circuits_tasks::shared::Shared;
 use environments_kinds::KINDS;
 use serde::Serialize;
 
@@ -23,6 +25,7 @@ use crate::{
     l1_arguments::{Contract, PolicyArguments, SignerArguments},
     options::Options,
     progress,
+    shared::StageArguments,
 };
 
 /// Settle superblocks on L1, and wait until they are final.
@@ -70,6 +73,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     policy: PolicyArguments,
     #[command(flatten)]
+    stages: StageArguments,
+    #[command(flatten)]
     keys: KeyArguments,
 }
 
@@ -109,12 +114,23 @@ impl fmt::Display for Settled {
 }
 
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    progress::stop_on_interrupt();
+    let engine = arguments.keys.engine(options)?;
+    arguments
+        .stages
+        .with_shared(&engine, options, |shared| settle(arguments, options, engine.cache(), shared))
+}
+
+fn settle(
+    arguments: &Arguments,
+    options: Options,
+    cache: &CircuitCache,
+    shared: Option<Shared<'_>>,
+) -> Result<Answer, Failure> {
     let Contract { node, contract } = &arguments.contract;
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
-    progress::stop_on_interrupt();
-    let cache = arguments.keys.cache(options)?;
     // Before anything is proved: what is wrong with a file is told at once.
-    let (prover, mut superblocks) = Hops::open(&arguments.files, &cache, &progress::STOP)?;
+    let (prover, mut superblocks) = Hops::open(&arguments.files, cache, &progress::STOP, shared)?;
     if !arguments.no_blobs {
         superblocks = with_data(superblocks, arguments)?;
     }

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, env, sync::atomic::Ordering, thread::sleep, tim
 
 use batcher_circuits::engine::Engine;
 use batcher_hop::HopCircuits;
-use batcher_job::prove;
 use batcher_workers::{
     AddressError, Connection, ConnectionError, ObjectStore, PostgresQueue, QueueOptions, memory_of_system,
 };
 use circuits_tasks::{
     queue::{Handler, QueueError},
+    shared,
     worker::Worker,
 };
 use thiserror::Error;
@@ -60,13 +60,38 @@ pub(crate) struct SharedArguments {
 #[derive(clap::Args, Clone)]
 pub(crate) struct CoordinatorArguments {
     #[command(flatten)]
-    shared: SharedArguments,
+    pub(crate) shared: SharedArguments,
     /// Plan superblocks anew for which the store has a plan.
     ///
     /// Without this flag, everybody who shares a store makes the superblock that was planned first. Use it if that plan cannot be
     /// carried out, and nobody else is at it.
     #[arg(long)]
-    replan: bool,
+    pub(crate) replan: bool,
+}
+
+/// Where the stages of hops are shared.
+#[derive(clap::Args, Clone)]
+pub(crate) struct StageArguments {
+    #[command(flatten)]
+    shared: SharedArguments,
+    /// Make this many proofs at the same time.
+    ///
+    /// Each stage of a hop needs the one before, so more than one helps only with other tasks of a queue. With a queue, 0 leaves all
+    /// of them to workers. Without this flag, as many as 6 GB and the cores allow.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+impl StageArguments {
+    /// As [`SharedArguments::with_shared`].
+    pub(crate) fn with_shared<T>(
+        &self,
+        engine: &Engine,
+        options: Options,
+        work: impl FnOnce(Option<shared::Shared<'_>>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.shared.with_shared(self.jobs, engine, options, |_, shared| work(shared))
+    }
 }
 
 /// Why tasks cannot be shared.
@@ -183,9 +208,7 @@ impl SharedArguments {
         let text = env::var_os(QUEUE_VARIABLE).ok_or(SharedError::NoQueue)?;
         Ok(Connection::new(&text.into_string().map_err(|_| SharedError::NotText)?)?)
     }
-}
 
-impl CoordinatorArguments {
     /// Calls `work` with the number of proofs that this process makes at a time, of which the user `asked` for so many, and with queue
     /// and store, if tasks are to be shared.
     pub(crate) fn with_shared<T>(
@@ -193,22 +216,21 @@ impl CoordinatorArguments {
         asked: Option<usize>,
         engine: &Engine,
         options: Options,
-        work: impl FnOnce(usize, Option<prove::Shared<'_>>) -> Result<T, Failure>,
+        work: impl FnOnce(usize, Option<shared::Shared<'_>>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let (jobs, works) = (progress::jobs(asked), asked != Some(0));
-        if !self.shared.is_given() {
+        if !self.is_given() {
             return if works { work(jobs, None) } else { Err(SharedError::NoWorkers.into()) };
         }
         // Where nobody else takes a task, however large it is, this process has to; how many it does at a time, `jobs` says.
-        let shared = self.shared.open(jobs, memory_for_tasks(), Store::Needed, options)?;
+        let shared = self.open(jobs, memory_for_tasks(), Store::Needed, options)?;
         let hops = HopCircuits::new(engine.pinned(), engine.cache());
         let catalogue = everything(engine, &hops)?;
         let worker = Worker::new(&catalogue, &shared.store, &());
-        let shared = prove::Shared {
+        let shared = shared::Shared {
             queue: &shared.queue,
             store: &shared.store,
             worker: works.then_some(&worker as &dyn Handler),
-            replan: self.replan,
         };
         work(jobs, Some(shared))
     }

@@ -1,6 +1,6 @@
 //! Makes hops: carries out their graphs.
 
-use std::sync::atomic::AtomicBool;
+use std::{path::Path, sync::atomic::AtomicBool};
 
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys};
 use circuits_core::{
@@ -15,14 +15,16 @@ use circuits_tasks::{
     in_process::InProcess,
     progress::{Progress, Quiet},
     provable::Catalogue,
-    store::Store,
+    shared::{Shared, priority},
 };
+use plonky2::field::types::PrimeField64 as _;
 use thiserror::Error;
 
 use crate::{
     graph::{HopGraphError, STAGE_BYTES, stage_input},
     proof::{HopError, HopProof},
     provables::HopCircuits,
+    stages::Stages,
 };
 
 /// Why there is no hop.
@@ -57,19 +59,26 @@ impl From<GraphRunError> for HopProveError {
 /// Of provers that nobody asks to stop.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Makes hops in this process.
+/// Makes hops, in this process or with others.
 pub struct HopProver<'a> {
     pinned: &'a PinnedKeys,
     circuits: HopCircuits<'a>,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
+    shared: Option<Shared<'a>>,
 }
 
 impl<'a> HopProver<'a> {
     /// A prover that finds or builds circuits through `cache` and requires the `pinned` keys.
     #[must_use]
     pub fn new(pinned: &'a PinnedKeys, cache: &'a CircuitCache) -> Self {
-        Self { pinned, circuits: HopCircuits::new(pinned, cache), progress: &Quiet, stop: &NEVER }
+        Self {
+            pinned,
+            circuits: HopCircuits::new(pinned, cache),
+            progress: &Quiet,
+            stop: &NEVER,
+            shared: None,
+        }
     }
 
     /// Reports progress events to `progress`.
@@ -84,34 +93,51 @@ impl<'a> HopProver<'a> {
         Self { stop, ..self }
     }
 
-    /// Makes the hop of a proof of a superblock circuit. A stage whose proof is in `store` is not made again.
+    /// Shares the stages with workers, if there is somewhere to share them.
+    #[must_use]
+    pub fn with_shared(self, shared: Option<Shared<'a>>) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// Where the finished stages of the hop in the file `hop` lie until it is written: with the tasks that are shared, or else beside
+    /// the file.
+    #[must_use]
+    pub fn stages(&self, hop: &Path) -> Stages<'a> {
+        self.shared.map_or_else(|| Stages::beside(hop), |shared| Stages::among(shared.store))
+    }
+
+    /// Makes the hop of a proof of a superblock circuit. One of the `stages` that is there is not made again.
     ///
     /// # Errors
-    /// [`HopProveError`]; finished stages stay in the store.
+    /// [`HopProveError`]; what was finished is among the stages.
     pub fn prove(
         &self,
         circuit: SuperblockCircuit,
         proof: Proof,
-        store: &dyn Store,
+        stages: &mut Stages<'_>,
     ) -> Result<HopProof, HopProveError> {
         let statement = SuperblockStatement::decode(&proof.public_inputs)?;
         let graph = self.circuits.graph(circuit, &statement)?;
+        let number = u32::try_from(statement.number.to_canonical_u64()).unwrap_or(u32::MAX);
         let key = self.pinned.superblock(circuit).ok_or(HopGraphError::UnknownSuperblock(circuit))?;
         let superblock = KeyedProof { proof, key: key.clone() }.encode();
         let coordinator = Coordinator {
             catalogue: &self.circuits.add_to(Catalogue::default()),
-            store,
+            store: stages.store(),
             here: &InProcess::new(1, STAGE_BYTES),
-            queue: None,
-            priority: 0,
+            queue: self.shared.map(|shared| shared.queue),
+            priority: priority(number),
             pace: Pace::default(),
             progress: self.progress,
             stop: self.stop,
         };
-        let last = coordinator.run(&graph, &|position| match position {
-            0 => Ok(superblock.clone()),
-            _ => Ok(stage_input()?),
-        })?;
+        let input = |position| if position == 0 { Ok(superblock.clone()) } else { Ok(stage_input()?) };
+        let coordinate = || coordinator.run(&graph, &input);
+        let last = match self.shared {
+            Some(shared) => shared.beside_worker(coordinate)?,
+            None => coordinate()?,
+        };
+        stages.finished(&graph);
         Ok(HopProof::from_calldata(self.circuits.keccak_key(), &last, &statement.encode())?)
     }
 }

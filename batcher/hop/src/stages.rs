@@ -1,4 +1,4 @@
-//! Where the finished stages of a hop lie until it is made, so that one that was interrupted goes on.
+//! Where the finished stages of a hop lie until it is written, so that one that was interrupted goes on.
 
 use std::{
     fs,
@@ -7,20 +7,25 @@ use std::{
 
 use circuits_tasks::{
     folder::FolderStore,
-    store::{MemoryStore, Store},
+    graph::Graph,
+    store::{MemoryStore, Object, Store},
 };
 
 /// The extension of the folder beside a hop.
 const EXTENSION: &str = "stages";
 
 /// Finished stages of the hop in one file.
-pub struct Stages {
-    /// The folder, unless they are in memory.
-    folder: Option<PathBuf>,
-    store: Box<dyn Store>,
+pub struct Stages<'a>(Place<'a>);
+
+enum Place<'a> {
+    /// A folder of this hop alone.
+    Folder(PathBuf, FolderStore),
+    Memory(MemoryStore),
+    /// Among other tasks, and which of them were finished.
+    Shared(&'a dyn Store, Vec<Object>),
 }
 
-impl Stages {
+impl<'a> Stages<'a> {
     /// Those in the folder that has the name of the hop's file and an extension. If it cannot be made, they are kept in memory:
     /// that a hop would not go on is no reason to do without it.
     #[must_use]
@@ -30,21 +35,43 @@ impl Stages {
         name.push(EXTENSION);
         let folder = PathBuf::from(name);
         match fs::create_dir_all(&folder) {
-            Ok(()) => Self { store: Box::new(FolderStore::new(&folder)), folder: Some(folder) },
-            Err(_) => Self { folder: None, store: Box::new(MemoryStore::default()) },
+            Ok(()) => {
+                let store = FolderStore::new(&folder);
+                Self(Place::Folder(folder, store))
+            }
+            Err(_) => Self(Place::Memory(MemoryStore::default())),
         }
+    }
+
+    /// Those in a store that has other tasks too.
+    #[must_use]
+    pub fn among(store: &'a dyn Store) -> Self {
+        Self(Place::Shared(store, vec![]))
     }
 
     /// The store that has them.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
-        self.store.as_ref()
+        match &self.0 {
+            Place::Folder(_, store) => store,
+            Place::Memory(store) => store,
+            Place::Shared(store, _) => *store,
+        }
     }
 
-    /// Removes them and their folder, once the hop is kept. What cannot be removed takes space and does no harm.
+    /// Notes that the proofs of this graph are there.
+    pub(crate) fn finished(&mut self, graph: &Graph) {
+        if let Place::Shared(_, finished) = &mut self.0 {
+            finished.extend(graph.tasks().map(|(id, _)| Object::Proof(id)));
+        }
+    }
+
+    /// Removes what is finished, once the hop is kept. What cannot be removed takes space and does no harm.
     pub fn clear(self) {
-        if let Some(folder) = self.folder {
-            let _ = fs::remove_dir_all(folder);
+        match self.0 {
+            Place::Folder(folder, _) => drop(fs::remove_dir_all(folder)),
+            Place::Memory(_) => {}
+            Place::Shared(store, finished) => finished.iter().for_each(|proof| drop(store.remove(proof))),
         }
     }
 }

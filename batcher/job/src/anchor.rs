@@ -2,7 +2,7 @@
 
 use batcher_circuits::state::SuperblockState;
 use batcher_verify::trust::Trust;
-use circuits_core::Digest;
+use circuits_core::{Digest, stored::ReadFailure};
 use thiserror::Error;
 
 /// Why a verifier with the trust file would refuse the next superblock.
@@ -25,6 +25,9 @@ pub enum Untrusted {
     /// L1 does not accept the circuit that would prove the superblock.
     #[error("the superblock would have the key {found}, which the trust file does not list")]
     Key { found: Digest },
+    /// A state before this one cannot be read.
+    #[error("the states before this one cannot be read: {0}")]
+    Unreadable(#[from] ReadFailure),
 }
 
 fn root(expected: &Option<Digest>) -> String {
@@ -34,13 +37,15 @@ fn root(expected: &Option<Digest>) -> String {
 /// Checks that `state` is of the trust file's deployment, and that the file's start state leads to it.
 ///
 /// # Errors
-/// [`Untrusted::ChainId`], [`Untrusted::NotReached`] or [`Untrusted::Start`].
+/// [`Untrusted::ChainId`], [`Untrusted::NotReached`], [`Untrusted::Start`] or [`Untrusted::Unreadable`].
 pub fn check_state(trust: &Trust, state: &SuperblockState) -> Result<(), Untrusted> {
     if state.chain_id != trust.chain_id {
         return Err(Untrusted::ChainId { expected: trust.chain_id, found: state.chain_id });
     }
     let start = trust.start;
-    let reached = match state.history.get(start.number.into()) {
+    let past = state.history.get(start.number.into());
+    state.check_reads()?;
+    let reached = match past {
         Some(past) => past,
         None if start.number == state.number => state.commitment(),
         None => return Err(Untrusted::NotReached { expected: start.number, found: state.number }),

@@ -16,7 +16,7 @@ use batcher_verify::{
 use circuits_core::{Digest, recursion::key_digest};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::{registry::Registry, statement::SuperblockStatement};
-use circuits_tasks::progress::Progress;
+use circuits_tasks::{progress::Progress, shared::Shared};
 use environments_l1::Deposit;
 use thiserror::Error;
 
@@ -29,7 +29,7 @@ use crate::{
     payouts::{L1Summary, MalformedPayouts, packed},
     planner::{L1Input, L1Waits, LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
     plans::{PlanError, Planned, Waiting},
-    prove::{ProveError, Prover, Shared},
+    prove::{ProveError, Prover},
     states::{States, StatesError},
     store::{Store, StoreError},
 };
@@ -49,6 +49,8 @@ pub struct Batcher<'a> {
     pub planner: Planner,
     /// Shares the tasks of superblocks with workers.
     pub shared: Option<Shared<'a>>,
+    /// Plans superblocks anew for which the shared store has a plan already.
+    pub replan: bool,
     /// The most proofs that are made at the same time.
     pub jobs: usize,
     /// Set by the caller to stop before the next proof.
@@ -146,6 +148,20 @@ impl Batcher<'_> {
         registry: &Registry,
         superblocks: &Path,
     ) -> Result<Outcome, BatchError> {
+        let outcome = self.run_unchecked(blocks, deposits, states, registry, superblocks);
+        // An outcome may rest on what was taken for absent, and so may an error.
+        states.check_reads()?;
+        outcome
+    }
+
+    fn run_unchecked(
+        &self,
+        blocks: &Path,
+        deposits: &[Deposit],
+        states: &mut States,
+        registry: &Registry,
+        superblocks: &Path,
+    ) -> Result<Outcome, BatchError> {
         let (state, registry_root) = (states.latest(), registry.root());
         if let Some(trust) = self.trust {
             anchor::check(trust, state, registry_root)?;
@@ -196,7 +212,7 @@ impl Batcher<'_> {
             (self.engine, &self.planner, &|next: &SuperblockState| states.check(next));
         let waiting = Waiting { engine, planner, state, check, registry, candidates: &candidates, l1 };
         let planned = match self.shared {
-            Some(shared) => waiting.plan_in(shared.store, shared.replan)?,
+            Some(shared) => waiting.plan_in(shared.store, self.replan)?,
             None => waiting.plan()?,
         };
         let plan = match planned {

@@ -142,7 +142,7 @@ pub enum FollowerError {
     /// The state has taken other deposits than L1's queue has, so L1 accepts nothing that continues it.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// A state cannot be written. Those before it are there, and the next call lists their superblocks as known.
+    /// A state cannot be read or written. Those before it are there, and the next call lists their superblocks as known.
     #[error(transparent)]
     State(#[from] StatesError),
 }
@@ -177,6 +177,13 @@ impl Follower<'_> {
     /// # Errors
     /// [`FollowerError`]. A bundle that is refused is not an error: the outcome lists it.
     pub fn run(&self, paths: Vec<PathBuf>, states: &mut States) -> Result<Followed, FollowerError> {
+        let followed = self.run_unchecked(paths, states);
+        // An outcome may rest on what was taken for absent, and so may an error.
+        states.check_reads()?;
+        followed
+    }
+
+    fn run_unchecked(&self, paths: Vec<PathBuf>, states: &mut States) -> Result<Followed, FollowerError> {
         match paths.len() {
             0 => return Err(VerifyError::Empty.into()),
             found if found > MAX_FILES => return Err(VerifyError::TooMany { found }.into()),

@@ -1,10 +1,6 @@
 //! Carries out a plan: proves its graph in this process, several tasks at a time, or with others, and keeps what is finished.
 
-use std::{
-    panic::resume_unwind,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use std::sync::atomic::AtomicBool;
 
 use batcher_circuits::engine::Engine;
 use batcher_verify::circuit::superblock_shape;
@@ -14,7 +10,7 @@ use circuits_tasks::{
     coordinator::{Coordinator, GraphRunError, Pace},
     in_process::InProcess,
     progress::Progress,
-    queue::{Handler, Queue},
+    shared::{Shared, priority},
     store::{self, MemoryStore},
 };
 use thiserror::Error;
@@ -65,48 +61,6 @@ impl Finished {
     #[must_use]
     pub fn key_digest(&self) -> Digest {
         key_digest(&self.key)
-    }
-}
-
-/// Where tasks are shared with workers in other processes, on this machine or others.
-#[derive(Clone, Copy)]
-pub struct Shared<'a> {
-    /// Hands tasks out.
-    pub queue: &'a dyn Queue,
-    /// Keeps plans, tasks, inputs and proofs.
-    pub store: &'a dyn store::Store,
-    /// Does tasks of the queue beside the work of this process, whoever offered them. Without it all of them are left to others.
-    pub worker: Option<&'a dyn Handler>,
-    /// Plans superblocks anew for which the store has a plan already.
-    pub replan: bool,
-}
-
-impl Shared<'_> {
-    /// Has tasks of the queue done until `work` has ended.
-    pub(crate) fn beside_worker<T>(&self, work: impl FnOnce() -> T) -> T {
-        let Some(worker) = self.worker else { return work() };
-        let end = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let working = scope.spawn(|| self.queue.run(worker, &end));
-            let result = {
-                let _set = SetOnDrop(&end);
-                work()
-            };
-            match working.join() {
-                // A queue that this process cannot work for is one that it cannot coordinate with either, which says so.
-                Ok(_) => result,
-                Err(panic) => resume_unwind(panic),
-            }
-        })
-    }
-}
-
-/// Sets a flag when it is dropped, so that nobody waits for ever after a panic.
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -173,11 +127,4 @@ impl Prover<'_> {
         let KeyedProof { proof, key } = KeyedProof::decode(&proof, common)?;
         Ok(Finished { proof, key })
     }
-}
-
-/// Tasks of an earlier superblock come first, since later ones build on it. A queue orders by 16 bits, so the order is wrong for a
-/// moment whenever 2^16 superblocks are full.
-pub(crate) fn priority(number: u32) -> i16 {
-    let low = i32::try_from(number % (1 << 16)).unwrap_or_default();
-    i16::try_from(low + i32::from(i16::MIN)).unwrap_or(i16::MAX)
 }

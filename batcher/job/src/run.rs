@@ -35,6 +35,7 @@ use circuits_tasks::{
     coordinator::{Coordinator, GraphRunError, Pace},
     in_process::InProcess,
     progress::Progress,
+    shared::{Shared, priority},
     store::{self as tasks, Object},
 };
 use environments_core::{BlockBundle, DynEnvironment, ProducerError, ProveError, kind::Kind};
@@ -53,7 +54,6 @@ use crate::{
     output::{OutputDirectory, create_directory},
     payouts::L1Summary,
     planner::Planner,
-    prove::{Shared, priority},
     scenario::{self, Participant, Scenario, chain_of},
     states::States,
     store::{Store, StoreError},
@@ -66,8 +66,10 @@ pub struct Runner<'a> {
     pub kinds: &'a [&'a dyn Kind],
     /// Receives progress events.
     pub progress: &'a dyn Progress,
-    /// Shares the tasks of superblocks with workers.
+    /// Shares the tasks of blocks and superblocks with workers.
     pub shared: Option<Shared<'a>>,
+    /// Plans superblocks anew for which the shared store has a plan already.
+    pub replan: bool,
     /// The most proofs that are made at the same time.
     pub jobs: usize,
     /// Set by the caller to stop before the next proof.
@@ -105,7 +107,9 @@ impl Runner<'_> {
                 }
             }
             superblocks.push(output.superblock_file(number));
-            execution.pass_l1(&L1Effects::of(number, &states.latest().bridge));
+            let effects = L1Effects::of(number, &states.latest().bridge);
+            states.check_reads()?;
+            execution.pass_l1(&effects);
         }
         if superblocks.is_empty() {
             let (transactions, _) = execution.finish();
@@ -116,6 +120,7 @@ impl Runner<'_> {
         let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.pinned())?
             .check_deposits(|length| queue.digest_of(length))?;
         let (messages, l1) = (lifecycles(&state.bridge), L1Summary::of_verified(&verified.superblocks)?);
+        states.check_reads()?;
         let (transactions, undeliverable) = execution.finish();
         Ok(RunReport {
             blocks: verified.superblocks.iter().map(|one| one.blocks).sum(),
@@ -270,6 +275,7 @@ impl Runner<'_> {
             progress: self.progress,
             planner: Planner::default(),
             shared: self.shared,
+            replan: self.replan,
             jobs: self.jobs,
             stop: self.stop,
         };

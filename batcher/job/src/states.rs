@@ -124,15 +124,17 @@ fn numbers_of(directory: &Path, view: &View) -> Result<Vec<u32>, StatesError> {
 ///
 /// # Errors
 /// [`StatesError::Empty`], [`StatesError::NotKept`], or why the state cannot be read.
-pub fn read(directory: &Path, number: u32) -> Result<SuperblockState, StatesError> {
+fn read(directory: &Path, number: u32) -> Result<SuperblockState, StatesError> {
     let reader = open_reader(directory)?.ok_or_else(|| StatesError::Empty { path: directory.to_owned() })?;
     read_at(directory, &reader, Some(number), stored::read)
 }
 
-/// [`read`], or the latest state, and checks all of what is stored of the state: every message, and how each is found.
+/// Reads all of the state after superblock `number` in `directory`, or of the latest one, and checks it: every message, and
+/// how each is found.
 ///
 /// # Errors
-/// As [`read`], and [`StatesError::State`] if something that is stored contradicts the rest.
+/// [`StatesError::Empty`], [`StatesError::NotKept`], [`StatesError::State`] if something that is stored contradicts the rest,
+/// or why the state cannot be read.
 pub fn read_whole(directory: &Path, number: Option<u32>) -> Result<SuperblockState, StatesError> {
     let reader = open_reader(directory)?.ok_or_else(|| StatesError::Empty { path: directory.to_owned() })?;
     read_at(directory, &reader, number, stored::read_whole)
@@ -161,7 +163,9 @@ pub fn for_each(directory: &Path, mut visit: impl FnMut(&SuperblockState)) -> Re
     let reader = open_reader(directory)?.ok_or_else(|| StatesError::Empty { path: directory.to_owned() })?;
     for number in numbers_of(directory, &reader.latest()?)? {
         let view = reader.latest()?.back_to(number.into())?;
-        visit(&read_view(directory, view, reader.chain_id(), stored::read)?);
+        let state = read_view(directory, view, reader.chain_id(), stored::read)?;
+        visit(&state);
+        check_reads(directory, &state)?;
     }
     Ok(())
 }
@@ -184,10 +188,14 @@ fn read_view(
     chain_id: u64,
     read: ReadState,
 ) -> Result<SuperblockState, StatesError> {
-    read(&Arc::new(view), chain_id).map_err(|error| match error {
+    read(&Arc::new(view), chain_id).map_err(|error| unreadable(directory, error))
+}
+
+fn unreadable(directory: &Path, error: Unreadable) -> StatesError {
+    match error {
         Unreadable::Database(error) => error.into(),
         Unreadable::Invalid(source) => invalid(&database_file(directory), source),
-    })
+    }
 }
 
 fn invalid(path: &Path, source: InvalidState) -> StatesError {
@@ -205,17 +213,29 @@ fn check_kept(directory: &Path, numbers: &[u32], number: u32) -> Result<(), Stat
     }
 }
 
-/// Reads the latest state in `directory`. If there is none, a chain id gives its genesis; if there is one, it is of that
-/// chain.
+/// What `look` finds in the latest state in `directory`. If there is none, a chain id gives its genesis; if there is one, it is
+/// of that chain.
 ///
 /// # Errors
-/// [`StatesError`]: [`Empty`](StatesError::Empty) without a state and a chain id, and
-/// [`OtherChain`](StatesError::OtherChain) with a state of another chain.
-pub fn latest(directory: &Path, chain_id: Option<u64>) -> Result<SuperblockState, StatesError> {
-    Ok(find_latest(directory, chain_id)?.0)
+/// [`StatesError`]: [`Empty`](StatesError::Empty) without a state and a chain id,
+/// [`OtherChain`](StatesError::OtherChain) with a state of another chain, or that something cannot be read that `look` needed.
+pub fn with_latest<T>(
+    directory: &Path,
+    chain_id: Option<u64>,
+    look: impl FnOnce(&SuperblockState) -> T,
+) -> Result<T, StatesError> {
+    let (state, _) = find_latest(directory, chain_id)?;
+    let found = look(&state);
+    check_reads(directory, &state)?;
+    Ok(found)
 }
 
-/// The state that [`latest`] describes, and whether it is a genesis that is in no database.
+/// Checks that nothing was taken for absent because it could not be read.
+fn check_reads(directory: &Path, state: &SuperblockState) -> Result<(), StatesError> {
+    state.check_reads().map_err(|failure| invalid(&database_file(directory), failure.into()))
+}
+
+/// The state that [`with_latest`] describes, and whether it is a genesis that is in no database.
 fn find_latest(directory: &Path, chain_id: Option<u64>) -> Result<(SuperblockState, bool), StatesError> {
     let path = || directory.to_owned();
     match (open_reader(directory)?, chain_id) {
@@ -247,9 +267,10 @@ pub fn put(directory: &Path, state: &SuperblockState) -> Result<(), StatesError>
 }
 
 /// Makes the database of a directory with its first state.
-fn create(directory: &Path, state: &SuperblockState) -> Result<Store, DatabaseError> {
-    let changes = stored::all(state)?;
-    Store::create(&database_file(directory), FORMAT, state.chain_id, state.number.into(), &changes)
+fn create(directory: &Path, state: &SuperblockState) -> Result<Store, StatesError> {
+    let changes = stored::all(state).map_err(|error| unreadable(directory, error))?;
+    let path = database_file(directory);
+    Ok(Store::create(&path, FORMAT, state.chain_id, state.number.into(), &changes)?)
 }
 
 /// Locks the states in `directory`, or says that another process holds the lock.
@@ -265,11 +286,11 @@ fn lock(directory: &Path) -> Result<File, StatesError> {
 }
 
 impl States {
-    /// Locks the states in `directory` and reads the [`latest`] one. A directory without a state is made if it is missing,
+    /// Locks the states in `directory` and reads the latest one, as [`with_latest`] does. A directory without a state is made if it is missing,
     /// and gets its first files when the chain moves forward.
     ///
     /// # Errors
-    /// As [`latest`], and [`StatesError::Locked`].
+    /// As [`with_latest`], and [`StatesError::Locked`].
     pub fn open(directory: &Path, chain_id: Option<u64>) -> Result<Self, StatesError> {
         // A directory with nothing to lock gets no lock.
         if chain_id.is_none() && !database_file(directory).exists() {
@@ -288,10 +309,18 @@ impl States {
         Self { kept, ..self }
     }
 
-    /// The latest state.
+    /// The latest state. Before something follows from what was looked up in it, ask [`Self::check_reads`].
     #[must_use]
     pub fn latest(&self) -> &SuperblockState {
         &self.latest
+    }
+
+    /// Checks that everything could be read that was looked up in the latest state so far: what could not be was taken for absent.
+    ///
+    /// # Errors
+    /// [`StatesError::State`]
+    pub fn check_reads(&self) -> Result<(), StatesError> {
+        check_reads(&self.directory, &self.latest)
     }
 
     /// Checks the rules of every state on `next`, which superblocks lead to from the latest one.
@@ -343,7 +372,8 @@ impl States {
         };
         self.is_new = false;
         let store = self.store.insert(store);
-        let changes = stored::changes(&self.latest, &next)?;
+        let changes =
+            stored::changes(&self.latest, &next).map_err(|error| unreadable(&self.directory, error))?;
         store.commit(next.number.into(), &changes, self.kept.get() as usize)?;
         self.latest = next;
         Ok(self.remove_old().unwrap_or_else(|error| vec![error]))

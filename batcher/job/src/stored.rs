@@ -9,6 +9,7 @@
 //! | `message_pages` | number of a page | its root in the tree of messages |
 //! | `hashes` | a message's hash, then its index | whether it is in flight |
 //! | `in_flight` | the source of a message in flight, or its destination, then its index | none |
+//! | `in_flight_counts` | environment | how many messages in flight are from or to it |
 //! | `amounts` | asset | what the messages in flight move |
 //! | `balances` | position in the order of first use | key and amount |
 //! | `history` | superblock number | the state before the next one |
@@ -16,7 +17,7 @@
 //!
 //! Numbers in keys are big-endian. Messages and history are read where somebody needs them ([`read`](mod@read)).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use batcher_circuits::state::{L1Head, SuperblockState};
 use bridge_core::{AssetId, Record};
@@ -40,9 +41,10 @@ pub(crate) const MESSAGES: Map = Map("messages");
 pub(crate) const MESSAGE_PAGES: Map = Map("message_pages");
 pub(crate) const HASHES: Map = Map("hashes");
 pub(crate) const IN_FLIGHT: Map = Map("in_flight");
+const IN_FLIGHT_COUNTS: Map = Map("in_flight_counts");
 const AMOUNTS: Map = Map("amounts");
 const BALANCES: Map = Map("balances");
-const HISTORY: Map = Map("history");
+pub(crate) const HISTORY: Map = Map("history");
 const HISTORY_PAGES: Map = Map("history_pages");
 
 /// The one entry of `state`.
@@ -75,7 +77,17 @@ impl From<InvalidState> for Unreadable {
 }
 
 /// The changes that lead from `before` to `after`, which superblocks lead to.
-pub(crate) fn changes(
+///
+/// # Errors
+/// [`Unreadable`]: something of either state cannot be read.
+pub(crate) fn changes(before: &SuperblockState, after: &SuperblockState) -> Result<Vec<Change>, Unreadable> {
+    let changes = changes_unchecked(before, after)?;
+    // What could not be read would be missing among them.
+    before.check_reads().and_then(|()| after.check_reads()).map_err(InvalidState::from)?;
+    Ok(changes)
+}
+
+fn changes_unchecked(
     before: &SuperblockState,
     after: &SuperblockState,
 ) -> Result<Vec<Change>, DatabaseError> {
@@ -94,7 +106,11 @@ pub(crate) fn changes(
     }
     push_pages(&mut changes, HEAD_PAGES, pages, u64::MAX, |page| after.environments.page_root(page))?;
     push_messages(&mut changes, before, after)?;
-    push_amounts(&mut changes, before, after)?;
+    let counts = |state: &SuperblockState| state.bridge.in_flight_counts().collect();
+    push_differences(&mut changes, IN_FLIGHT_COUNTS, counts(before), counts(after), |id| id.0.to_be_bytes())?;
+    let amounts = |state: &SuperblockState| state.bridge.in_flight_amounts().collect();
+    let key = |asset: AssetId| asset.packed().to_be_bytes();
+    push_differences(&mut changes, AMOUNTS, amounts(before), amounts(after), key)?;
     for (position, balance) in before.bridge.changed_balances(&after.bridge) {
         changes.push(BALANCES.change((position as u64).to_be_bytes(), balance.as_ref())?);
     }
@@ -110,7 +126,7 @@ pub(crate) fn changes(
 }
 
 /// The changes that lead from an empty database to `state`.
-pub(crate) fn all(state: &SuperblockState) -> Result<Vec<Change>, DatabaseError> {
+pub(crate) fn all(state: &SuperblockState) -> Result<Vec<Change>, Unreadable> {
     changes(&SuperblockState::genesis(state.chain_id), state)
 }
 
@@ -184,23 +200,18 @@ fn push_index(
     Ok(())
 }
 
-/// Adds what the messages in flight move.
-fn push_amounts(
+/// Adds the entries in which two maps differ, under these keys.
+fn push_differences<K: Copy + Ord, V: Copy + PartialEq + Serialize, const N: usize>(
     changes: &mut Vec<Change>,
-    before: &SuperblockState,
-    after: &SuperblockState,
+    map: Map,
+    before: BTreeMap<K, V>,
+    after: BTreeMap<K, V>,
+    key: impl Fn(K) -> [u8; N],
 ) -> Result<(), DatabaseError> {
-    let amounts = |state: &SuperblockState| state.bridge.in_flight_amounts().collect::<Vec<_>>();
-    let (before, after) = (amounts(before), amounts(after));
-    let find = |amounts: &[(AssetId, u128)], asset| {
-        let place = amounts.binary_search_by_key(&asset, |&(asset, _)| asset).ok()?;
-        amounts.get(place).map(|&(_, amount)| amount)
-    };
-    let assets: BTreeSet<_> = before.iter().chain(&after).map(|&(asset, _)| asset).collect();
-    for asset in assets {
-        let amount = find(&after, asset);
-        if amount != find(&before, asset) {
-            changes.push(AMOUNTS.change(asset.packed().to_be_bytes(), amount.as_ref())?);
+    for &one in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let value = after.get(&one);
+        if value != before.get(&one) {
+            changes.push(map.change(key(one), value)?);
         }
     }
     Ok(())

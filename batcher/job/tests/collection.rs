@@ -145,6 +145,7 @@ fn a_block_of_counters_and_its_superblock_need_no_more_than_they_collected() {
             progress: &Quiet,
             planner: Planner::default(),
             shared: None,
+            replan: false,
             jobs: 1,
             stop: &AtomicBool::new(false),
         };

@@ -28,7 +28,7 @@ const LEAST_STEPS: u64 = 4 * 3;
 
 /// The number of the latest state.
 fn number(root: &Path) -> u32 {
-    states::latest(root, None).expect("whole at any time").number
+    states::with_latest(root, None, |state| state.number).expect("whole at any time")
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_rollback_stopped_at_any_step_is_completed_by_the_same_one() {
         write_block(&root.join("blocks"), &format!("{height}.block"), &block_bundle(block(1, height)));
         batch_to(root, &out, &[], None).expect("a valid block").made.expect("a block");
     }
-    let before = states::latest(root, None).expect("a chain");
+    let before = states::with_latest(root, None, Clone::clone).expect("a chain");
     for step in 0..100 {
         faults::arm(step);
         let result = states::roll_back(root, 0, Some(&out));

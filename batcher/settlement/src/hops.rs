@@ -8,7 +8,6 @@ use batcher_hop::{
     circuits::keccak_common,
     file::{self as hop_file, Found},
     keys::outer_digest,
-    stages::Stages,
 };
 use batcher_verify::{
     circuit::{SuperblockCircuit, superblock_shape},
@@ -17,6 +16,7 @@ use batcher_verify::{
 };
 use circuits_core::proof;
 use circuits_keys::CircuitCache;
+use circuits_tasks::shared::Shared;
 use thiserror::Error;
 
 use crate::{
@@ -46,7 +46,8 @@ pub struct Hops<'a> {
 }
 
 impl<'a> Hops<'a> {
-    /// Verifies the superblocks of these bundles, and returns them in their order. `stop` stops a hop before its next proof.
+    /// Verifies the superblocks of these bundles, and returns them in their order. `stop` stops a hop before its next proof, and its
+    /// stages are shared with workers if there is somewhere to share them.
     ///
     /// # Errors
     /// [`HopsError`]
@@ -54,6 +55,7 @@ impl<'a> Hops<'a> {
         files: &[PathBuf],
         cache: &'a CircuitCache,
         stop: &'a AtomicBool,
+        shared: Option<Shared<'a>>,
     ) -> Result<(Self, Vec<Superblock>), HopsError> {
         let pinned = PinnedKeys::embedded();
         let (mut superblocks, mut proved) = (vec![], BTreeMap::new());
@@ -66,7 +68,10 @@ impl<'a> Hops<'a> {
             superblocks.push(superblock);
         }
         superblocks.sort_by_key(Superblock::number);
-        Ok((Self { hops: HopProver::new(pinned, cache).with_stop(stop), proved }, superblocks))
+        Ok((
+            Self { hops: HopProver::new(pinned, cache).with_stop(stop).with_shared(shared), proved },
+            superblocks,
+        ))
     }
 }
 
@@ -86,8 +91,8 @@ impl Prove for Hops<'_> {
             Ok(Found::Nothing | Found::Damaged(_)) | Err(_) => {
                 let bundle = verify::read(bundle)?;
                 let decoded = proof::decode(&bundle.proof, &superblock_shape(*circuit).common)?;
-                let stages = Stages::beside(&path);
-                let hop = self.hops.prove(*circuit, decoded, stages.store())?;
+                let mut stages = self.hops.stages(&path);
+                let hop = self.hops.prove(*circuit, decoded, &mut stages)?;
                 // It is for later calls: that it cannot be written, or that something else is there, is no reason to do without
                 // it now.
                 if found.is_ok() {

@@ -15,7 +15,7 @@ use batcher_circuits::state::SuperblockState;
 use batcher_job::{l1::l1_state, payouts::packed};
 use batcher_verify::bundle::{BlockEntry, Published, SuperblockBundle};
 use bridge_core::Consumption;
-use circuits_core::{F, digest::DigestError};
+use circuits_core::{F, digest::DigestError, stored::ReadFailure};
 use circuits_protocol::{
     registry::EnvironmentId,
     statement::{L1Body, SuperblockStatement},
@@ -47,6 +47,9 @@ pub enum LoneBlockError {
     /// It consumes what the state does not have.
     #[error("the contract says that message {0} is consumed, which the state does not have")]
     NoMessage(u32),
+    /// The state's messages cannot be read.
+    #[error("the state's messages cannot be read: {0}")]
+    Unreadable(#[from] ReadFailure),
     /// The queue is shorter than what the superblock took of it.
     #[error("the superblock takes deposits {from} to {to}, the node tells of {found}")]
     Deposits { from: u64, to: u64, found: usize },
@@ -88,7 +91,9 @@ pub(crate) fn superblock_of_events(
         let consumption = if is_claim { Consumption::Claim } else { Consumption::Refund };
         Ok((record.message, consumption))
     };
-    let consumed: Vec<_> = indices.iter().map(consume).collect::<Result<_, LoneBlockError>>()?;
+    let consumed = indices.iter().map(consume).collect::<Result<Vec<_>, LoneBlockError>>();
+    state.check_reads()?;
+    let consumed = consumed?;
     let block = before.block(number, deposits, &consumed)?;
 
     let (of_block, outcome) = (*block.statement(), &block.witness().outcome);

@@ -12,6 +12,7 @@ use batcher_job::{
 use circuits_files::file::{self, FileError, FileKind, SMALL_LIMIT};
 use circuits_keys::CircuitCache;
 use circuits_protocol::{l1::QueuePosition, registry::Registry};
+use circuits_tasks::shared::Shared;
 use environments_l1::Payout;
 use serde::Serialize;
 use thiserror::Error;
@@ -110,7 +111,8 @@ pub fn check_signed_for(scenario: &Scenario) -> Result<(), SettledRunError> {
 
 impl LocalL1 {
     /// Deploys the contracts, makes the deposits of `queue`, settles the run's superblocks, each with its proof for L1, and claims
-    /// what they pay. `note` receives a line for each proof that is made, and `stop` stops before the next stage of one.
+    /// what they pay. `note` receives a line for each proof that is made, `stop` stops before the next stage of
+    /// one, and the stages are shared with workers if there is somewhere to share them.
     ///
     /// # Errors
     /// [`SettledRunError`]
@@ -121,11 +123,12 @@ impl LocalL1 {
         cache: &CircuitCache,
         note: &dyn Fn(&str),
         stop: &AtomicBool,
+        shared: Option<Shared<'_>>,
     ) -> Result<SettledRun, SettledRunError> {
         let registry: Registry = file::read(FileKind::Registry, &report.registry, SMALL_LIMIT)?;
         let deployed = self.deploy(&registry)?;
         self.deposit_queue(queue)?;
-        let (hops, opened) = Hops::open(&report.superblocks, cache, stop)?;
+        let (hops, opened) = Hops::open(&report.superblocks, cache, stop, shared)?;
         let mut superblocks = vec![];
         for superblock in &opened {
             note(&format!("superblock {}: making the proof for L1", superblock.number()));

@@ -59,6 +59,8 @@ pub struct BridgeState {
     in_flight: SharedMap<u64, bool>,
     /// How many messages are in flight.
     in_flight_count: u64,
+    /// How many of them are from or to an environment, of each that has any.
+    in_flight_counts: SharedMap<EnvironmentId, u64>,
     /// What they move together, of each asset.
     in_flight_amounts: SharedMap<AssetId, u128>,
     /// By the hash of every message, the indices of those that are not consumed, where that is not stored. There can be several: a
@@ -116,6 +118,7 @@ impl Default for BridgeState {
             index: Index::default(),
             in_flight: SharedMap::new(),
             in_flight_count: 0,
+            in_flight_counts: SharedMap::new(),
             in_flight_amounts: SharedMap::new(),
             pending: SharedMap::new(),
             balances: SharedList::default(),
@@ -143,9 +146,7 @@ impl BridgeState {
             let is_in_flight = record.consumed.is_none();
             if is_in_flight {
                 in_flight.push((index, true));
-                let asset = record.message.asset;
-                let sum = state.in_flight_amounts.get(&asset).copied().unwrap_or(0);
-                state.in_flight_amounts.insert(asset, sum + u128::from(record.message.amount.get()));
+                state.count(&record.message, true);
             }
             leaves.push(record.leaf(hash));
             known.push((hash, index, is_in_flight));
@@ -158,7 +159,6 @@ impl BridgeState {
             (messages[0].0, indices.collect())
         });
         state.pending = pending.collect();
-        state.in_flight_count = in_flight.len() as u64;
         state.in_flight = in_flight.into_iter().collect();
         append_all(&mut state.messages, &leaves)?;
         Ok(state)
@@ -173,12 +173,15 @@ impl BridgeState {
         messages: StoredMessages,
         balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
     ) -> Result<Self, TreeError> {
-        let StoredMessages { records, leaves, pages, in_flight, in_flight_amounts, index } = messages;
+        let StoredMessages { records, leaves, pages, in_flight, in_flight_counts, in_flight_amounts, index } =
+            messages;
+        let counts = in_flight_counts.iter().copied().collect();
         Ok(Self {
-            index: Index::new(index, records.reads().clone()),
+            index: Index::new(index, in_flight, counts, records.reads().clone()),
             messages: AppendTree::from_stored(MESSAGES_DEPTH, &Arc::new(leaves), &pages)?,
             records: Arc::new(records).into(),
             in_flight_count: in_flight,
+            in_flight_counts: in_flight_counts.into_iter().collect(),
             in_flight_amounts: in_flight_amounts.into_iter().collect(),
             ..Self::default().with_balances(balances)?
         })
@@ -379,6 +382,11 @@ impl BridgeState {
         self.in_flight_count
     }
 
+    /// How many of the messages in flight are from or to an environment, of each that has any.
+    pub fn in_flight_counts(&self) -> impl Iterator<Item = (EnvironmentId, u64)> {
+        self.in_flight_counts.iter().map(|(&environment, &count)| (environment, count))
+    }
+
     /// What the messages in flight move together, of each asset.
     pub fn in_flight_amounts(&self) -> impl Iterator<Item = (AssetId, u128)> {
         self.in_flight_amounts.iter().map(|(&asset, &amount)| (asset, amount))
@@ -416,16 +424,28 @@ impl BridgeState {
         if is_in_flight == was_in_flight {
             return;
         }
+        self.count(message, is_in_flight);
+        self.in_flight.insert(index, is_in_flight);
+    }
+
+    /// Counts a message that is in flight from now on, or no longer.
+    fn count(&mut self, message: &Message, is_in_flight: bool) {
+        let after = |before: u128, change: u128| {
+            if is_in_flight { before.saturating_add(change) } else { before.saturating_sub(change) }
+        };
         let sum = self.in_flight_amounts.get(&message.asset).copied().unwrap_or(0);
-        let amount = u128::from(message.amount.get());
-        let rest = if is_in_flight { sum.saturating_add(amount) } else { sum.saturating_sub(amount) };
-        match rest {
+        match after(sum, message.amount.get().into()) {
             0 => drop(self.in_flight_amounts.remove(&message.asset)),
             rest => drop(self.in_flight_amounts.insert(message.asset, rest)),
         }
-        let count = self.in_flight_count;
-        self.in_flight_count = if is_in_flight { count + 1 } else { count.saturating_sub(1) };
-        self.in_flight.insert(index, is_in_flight);
+        let counted = |before: u64| after(before.into(), 1) as u64;
+        self.in_flight_count = counted(self.in_flight_count);
+        for environment in BTreeSet::from([message.source, message.destination]) {
+            match counted(self.in_flight_counts.get(&environment).copied().unwrap_or(0)) {
+                0 => drop(self.in_flight_counts.remove(&environment)),
+                rest => drop(self.in_flight_counts.insert(environment, rest)),
+            }
+        }
     }
 
     /// Turns a pending message's leaf into a tombstone.

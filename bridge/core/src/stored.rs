@@ -1,6 +1,6 @@
 //! The messages of a state that is stored, which are read where somebody needs them.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use circuits_core::{
     Digest,
@@ -20,6 +20,8 @@ pub struct StoredMessages {
     pub pages: Vec<Digest>,
     /// How many are in flight.
     pub in_flight: u64,
+    /// How many of these are from or to an environment, of each that has any.
+    pub in_flight_counts: Vec<(EnvironmentId, u64)>,
     /// What these move together, of each asset.
     pub in_flight_amounts: Vec<(AssetId, u128)>,
     /// How they are found.
@@ -34,7 +36,7 @@ pub trait MessageIndex: Send + Sync {
     /// [`ReadFailure`]
     fn with_hash(&self, hash: &Digest) -> Result<Vec<(u64, bool)>, ReadFailure>;
 
-    /// The indices of the messages in flight: all, or those from or to one environment.
+    /// The indices of the messages in flight, each once: all, or those from or to one environment.
     ///
     /// # Errors
     /// [`ReadFailure`]
@@ -55,16 +57,53 @@ impl Record {
     }
 }
 
+/// Not as many messages are listed as in flight as there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OtherCount {
+    #[error("{found} messages are listed as in flight, expected {expected}")]
+    All { expected: u64, found: u64 },
+    #[error("{found} messages of environment {environment} are listed as in flight, expected {expected}")]
+    Of { environment: EnvironmentId, expected: u64, found: u64 },
+}
+
 /// How the messages of a state are found that are stored; those of a state that is not are all in memory.
 #[derive(Clone, Default)]
 pub(crate) struct Index {
-    stored: Option<Arc<dyn MessageIndex>>,
+    stored: Option<Arc<Counted>>,
     reads: Reads,
 }
 
+/// An index, and how many messages in flight it lists.
+struct Counted {
+    index: Arc<dyn MessageIndex>,
+    in_flight: u64,
+    in_flight_counts: BTreeMap<EnvironmentId, u64>,
+}
+
+impl Counted {
+    /// A message that is not listed would never be claimed or refunded, and nobody would be told.
+    fn in_flight(&self, environment: Option<EnvironmentId>) -> Result<Vec<u64>, ReadFailure> {
+        let listed = self.index.in_flight(environment)?;
+        let found = listed.len() as u64;
+        let (expected, other) = match environment {
+            None => (self.in_flight, OtherCount::All { expected: self.in_flight, found }),
+            Some(environment) => {
+                let expected = self.in_flight_counts.get(&environment).copied().unwrap_or(0);
+                (expected, OtherCount::Of { environment, expected, found })
+            }
+        };
+        if found == expected { Ok(listed) } else { Err(ReadFailure::new(other)) }
+    }
+}
+
 impl Index {
-    pub(crate) fn new(stored: Arc<dyn MessageIndex>, reads: Reads) -> Self {
-        Self { stored: Some(stored), reads }
+    pub(crate) fn new(
+        index: Arc<dyn MessageIndex>,
+        in_flight: u64,
+        in_flight_counts: BTreeMap<EnvironmentId, u64>,
+        reads: Reads,
+    ) -> Self {
+        Self { stored: Some(Arc::new(Counted { index, in_flight, in_flight_counts })), reads }
     }
 
     pub(crate) fn reads(&self) -> &Reads {
@@ -73,15 +112,15 @@ impl Index {
 
     /// As [`MessageIndex::with_hash`]; nothing if it cannot be read.
     pub(crate) fn with_hash(&self, hash: &Digest) -> Vec<(u64, bool)> {
-        self.read(|stored| stored.with_hash(hash))
+        self.read(|stored| stored.index.with_hash(hash))
     }
 
-    /// As [`MessageIndex::in_flight`]; nothing if it cannot be read.
+    /// As [`MessageIndex::in_flight`]; nothing if it cannot be read, or lists another number than there are.
     pub(crate) fn in_flight(&self, environment: Option<EnvironmentId>) -> Vec<u64> {
         self.read(|stored| stored.in_flight(environment))
     }
 
-    fn read<T: Default>(&self, read: impl FnOnce(&dyn MessageIndex) -> Result<T, ReadFailure>) -> T {
+    fn read<T: Default>(&self, read: impl FnOnce(&Counted) -> Result<T, ReadFailure>) -> T {
         self.stored.as_deref().map_or_else(T::default, |stored| self.reads.or_default(read(stored)))
     }
 }

@@ -146,15 +146,20 @@ impl Store {
         self.change("write it", |transaction| self.undo_to(transaction, height))
     }
 
-    /// Goes back to `height` and on to the one after it with these changes, durably and at once: [`Self::roll_back`] and
-    /// [`Self::commit`], and never only the first of them.
+    /// Goes back to `height` and on to those after it, each with its changes, durably and at once: [`Self::roll_back`] and
+    /// [`Self::commit`] for each of `steps`, and never only some of that.
     ///
     /// # Errors
     /// As these two; then, and if the file cannot be written, nothing changes.
-    pub fn replace(&self, height: u64, changes: &[Change], kept: usize) -> Result<(), DatabaseError> {
+    pub fn replace(&self, height: u64, steps: &[Vec<Change>], kept: usize) -> Result<(), DatabaseError> {
         self.change("write it", |transaction| {
             self.undo_to(transaction, height)?;
-            self.advance(transaction, height.saturating_add(1), changes, kept)
+            let mut latest = height;
+            for changes in steps {
+                latest = latest.saturating_add(1);
+                self.advance(transaction, latest, changes, kept)?;
+            }
+            Ok(())
         })
     }
 

@@ -62,7 +62,7 @@ fn apply(content: &mut Content, changes: &[(Map, u8, Option<u32>)]) {
 enum Try {
     Commit(u8, Vec<(Map, u8, Option<u32>)>),
     RollBack(usize),
-    Replace(usize, Vec<(Map, u8, Option<u32>)>),
+    Replace(usize, Vec<Vec<(Map, u8, Option<u32>)>>),
     Reopen,
 }
 
@@ -72,7 +72,8 @@ fn tries() -> impl Strategy<Value = Vec<Try>> {
     let one = prop_oneof![
         4 => (1..3u8, changes.clone()).prop_map(|(step, changes)| Try::Commit(step, changes)),
         2 => (0..KEPT + 1).prop_map(Try::RollBack),
-        1 => (0..KEPT + 1, changes).prop_map(|(back, changes)| Try::Replace(back, changes)),
+        1 => (0..KEPT + 1, prop::collection::vec(changes, 0..KEPT + 2))
+            .prop_map(|(back, steps)| Try::Replace(back, steps)),
         1 => Just(Try::Reopen),
     ];
     prop::collection::vec(one, 0..20)
@@ -109,14 +110,17 @@ proptest! {
                     store.roll_back(height).expect("kept");
                     expected.split_off(&(height + 1));
                 }
-                Try::Replace(back, changes) => {
+                Try::Replace(back, steps) => {
                     let Some((&height, content)) = expected.iter().rev().nth(back) else { continue };
                     now = content.clone();
-                    let list: Vec<_> = changes.iter().copied().map(change).collect();
-                    store.replace(height, &list, KEPT).expect("kept");
+                    let lists: Vec<Vec<_>> =
+                        steps.iter().map(|changes| changes.iter().copied().map(change).collect()).collect();
+                    store.replace(height, &lists, KEPT).expect("kept");
                     expected.split_off(&(height + 1));
-                    apply(&mut now, &changes);
-                    expected.insert(height + 1, now.clone());
+                    for (next, changes) in (height + 1..).zip(&steps) {
+                        apply(&mut now, changes);
+                        expected.insert(next, now.clone());
+                    }
                     while expected.len() > KEPT {
                         expected.pop_first();
                     }

@@ -4,22 +4,29 @@ use std::{
     collections::BTreeMap,
     env, fs, io,
     path::PathBuf,
+    process,
     sync::{Arc, LazyLock},
+    thread,
 };
 
 use circuits_core::{
-    Builder, Compiled, Definition, F, Witness,
+    Builder, Compiled, Definition, F, Proof, Witness,
     digest::Digest,
     layout::{Layout, WitnessError, new_virtual, set},
+    proof,
+    recursion::key_digest,
 };
 use circuits_keys::{
     Checksum, CircuitCache, DirectoryStore, HEADER_VERSION, Header, KeyFile, KeyKind, KeyStore as _, Kind,
     Origin, PLONKY2_VERSION, Payload, STARKY_VERSION, START_LIMIT, pins::Pins, read_header,
 };
 use circuits_protocol::{fold::Chain, statement::BlockStatement};
-use circuits_prover::basetypes::standard_config;
+use circuits_prover::basetypes::{VerifierData, standard_config};
 use circuits_sources;
-use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+use plonky2::{
+    field::types::Field, hash::poseidon::PoseidonHash, iop::target::Target,
+    plonk::circuit_data::CircuitConfig, plonk::config::Hasher as _,
+};
 
 use crate::{Mutator, assert_accepts, assert_rejects, check};
 
@@ -76,6 +83,52 @@ pub fn cache() -> &'static Arc<CircuitCache> {
     static CACHE: LazyLock<Arc<CircuitCache>> =
         LazyLock::new(|| Arc::new(workspace_keys().unwrap_or_default().with_memory(6 << 30)));
     &CACHE
+}
+
+/// Where tests keep proofs that several test programs need, beside their keys: a folder for each state of the circuits' sources, of
+/// which the others are removed. `None` outside of a workspace.
+fn proof_directory() -> Option<PathBuf> {
+    static DIRECTORY: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+        let sources: String =
+            circuits_sources::checksum().ok()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let all = key_directory().with_file_name("test-proofs");
+        let own = all.join(&sources);
+        fs::create_dir_all(&own).ok()?;
+        let others = fs::read_dir(&all).ok()?.flatten().map(|entry| entry.path()).filter(|path| *path != own);
+        // Another test program may be faster.
+        others.for_each(|path| drop(fs::remove_dir_all(path)));
+        Some(own)
+    });
+    DIRECTORY.clone()
+}
+
+/// The proof of `statement` that an earlier test program has kept, if it is valid; or else what `make` returns, which is kept.
+pub fn kept_proof(
+    statement: &impl Layout<F>,
+    verifier: &VerifierData,
+    make: impl FnOnce() -> Proof,
+) -> Proof {
+    let stated = statement.encode();
+    let path = proof_directory().map(|directory| {
+        let named = [&key_digest(&verifier.verifier_only).0[..], &stated].concat();
+        directory.join(format!("{}.proof", Digest::from(PoseidonHash::hash_no_pad(&named))))
+    });
+    let found = path.as_ref().and_then(|path| {
+        let proof = proof::decode(&fs::read(path).ok()?, &verifier.common).ok()?;
+        let is_valid = proof.public_inputs == stated
+            && proof::verify(&proof, &verifier.verifier_only, &verifier.common).is_ok();
+        is_valid.then_some(proof)
+    });
+    found.unwrap_or_else(|| {
+        let proof = make();
+        if let Some(path) = path {
+            // Of several programs and threads that make it, each has a file of its own until it is whole.
+            let own = path.with_extension(format!("{}-{:?}", process::id(), thread::current().id()));
+            // Without it the next program makes the proof again.
+            let _ = fs::write(&own, proof::encode(&proof)).and_then(|()| fs::rename(&own, &path));
+        }
+        proof
+    })
 }
 
 /// The key file of a circuit of this name that does not exist, for stores, which never look at payloads.

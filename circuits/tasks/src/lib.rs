@@ -11,6 +11,7 @@ pub mod progress;
 pub mod proof;
 pub mod provable;
 pub mod queue;
+pub mod shared;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

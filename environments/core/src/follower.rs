@@ -117,6 +117,12 @@ pub trait DynFollower: Send + Sync {
     /// # Errors
     /// [`StoredError`]
     fn check_whole(&self) -> Result<(), StoredError>;
+
+    /// Another follower of the environment, with the state that a view shows, which goes its own way from there.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn at(&self, view: View) -> Result<Box<dyn DynFollower>, StoredError>;
 }
 
 impl<E: Environment> BlockFollower<E> {
@@ -232,5 +238,11 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
 
     fn move_on(&mut self, view: View) {
         self.source.move_on(view);
+    }
+
+    fn at(&self, view: View) -> Result<Box<dyn DynFollower>, StoredError> {
+        let mut other = Self::new(self.environment.clone());
+        other.restore(view)?;
+        Ok(Box::new(other))
     }
 }

@@ -3,7 +3,9 @@
 mod chain;
 mod files;
 mod layout;
+mod published;
 mod status;
+mod trial;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,12 +15,12 @@ use std::{
 
 use circuits_core::Digest;
 use circuits_database::{Change, DatabaseError, Map, Store, View};
-use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind};
+use circuits_files::file::FileError;
 use circuits_protocol::{registry::Producer, statement::BlockStatement};
 use environments_core::{
     EnvironmentId,
     follower::{DynFollower, FollowError},
-    published::{PublishedBlock, PublishedError, SignatureError, block_id},
+    published::{PublishedError, SignatureError, block_id},
     stored::StoredError,
 };
 use thiserror::Error;
@@ -32,8 +34,9 @@ pub use self::{
 };
 use self::{
     chain::{Link, Turn, turn},
-    files::{Seen, list},
     layout::{BATCHED, BLOCKS, DATABASE, FORMAT, Followed, PROVEN, RIVALS, proven_change, rival_change},
+    published::Published,
+    trial::Trial,
 };
 
 /// Steps that can be gone back, which is what a producer can drop and replace. One step is one block, or what is noted of others.
@@ -96,7 +99,7 @@ pub struct Looked {
     pub applied: Vec<u32>,
     /// The height that the chain went back to, if it did.
     pub went_back: Option<u32>,
-    /// Blocks beside the chain that were not known before.
+    /// Blocks beside the chain that were not known before, whose producers signed another one of their height.
     pub rivals: Vec<Rival>,
     /// Files that were refused, and were not before.
     pub refused: Vec<RefusedFile>,
@@ -107,8 +110,6 @@ pub struct Looked {
 /// A follower in a directory, locked as a producer's is.
 pub struct FollowerDirectory {
     follower: Box<dyn DynFollower>,
-    /// Whose blocks are followed.
-    producers: Vec<Producer>,
     store: Store,
     path: PathBuf,
     step: u64,
@@ -117,10 +118,7 @@ pub struct FollowerDirectory {
     chain: BTreeMap<u32, Followed>,
     start: (u32, Digest),
     notes: Notes,
-    /// Signed blocks, each with its files. Whatever becomes of one file, another one still has the block.
-    published: BTreeMap<Link, BTreeSet<PathBuf>>,
-    /// Files that were looked at, as they were then.
-    seen: BTreeMap<PathBuf, Seen>,
+    published: Published,
 }
 
 /// What is known beside the chain, which stays when the chain goes back.
@@ -130,8 +128,25 @@ struct Notes {
     batched: Option<Batched>,
     /// Blocks with valid proofs, whether or not they are in the chain.
     proven: BTreeSet<Digest>,
-    /// By height and id: signed blocks that are not in the chain, or were not.
-    rivals: BTreeSet<(u32, Digest)>,
+    /// Blocks that are not in the chain, or were not.
+    rivals: BTreeSet<Rival>,
+}
+
+impl Notes {
+    /// What makes these notes of earlier ones.
+    fn changes_since(&self, then: &Self) -> Result<Vec<Change>, DatabaseError> {
+        let mut changes = vec![];
+        if self.batched != then.batched {
+            changes.push(BATCHED.change([], self.batched.as_ref())?);
+        }
+        for id in self.proven.difference(&then.proven) {
+            changes.push(proven_change(id)?);
+        }
+        for rival in self.rivals.difference(&then.rivals) {
+            changes.push(rival_change(rival)?);
+        }
+        Ok(changes)
+    }
 }
 
 impl FollowerDirectory {
@@ -160,8 +175,8 @@ impl FollowerDirectory {
             opened => opened?,
         };
         let mut opened = Self {
+            published: Published::new(follower.chain_id(), follower.id(), producers),
             follower,
-            producers,
             store,
             path,
             step: 0,
@@ -169,8 +184,6 @@ impl FollowerDirectory {
             chain: BTreeMap::new(),
             start,
             notes: Notes::default(),
-            published: BTreeMap::new(),
-            seen: BTreeMap::new(),
         };
         opened.reload()?;
         Ok(opened)
@@ -196,8 +209,8 @@ impl FollowerDirectory {
     /// What a view has beside the chain.
     fn notes_in(&self, view: &View) -> Result<Notes, FollowerDirectoryError> {
         let mut rivals = BTreeSet::new();
-        for (key, id) in view.entries(RIVALS)? {
-            rivals.insert((self.height_in(RIVALS, &key)?, id));
+        for (key, (id, producer)) in view.entries(RIVALS)? {
+            rivals.insert(Rival { height: self.height_in(RIVALS, &key)?, id, producer });
         }
         Ok(Notes {
             batched: view.entries(BATCHED)?.pop().map(|(_, batched)| batched),
@@ -258,9 +271,9 @@ impl FollowerDirectory {
         self.chain.get(&height).map(|followed| followed.new_state).or((height == start).then_some(state))
     }
 
-    /// The blocks beside the chain that their producer signed, by height.
+    /// The blocks beside the chain whose producers signed another one of their height, by height.
     pub fn rivals(&self) -> impl Iterator<Item = Rival> {
-        self.notes.rivals.iter().map(|&(height, id)| Rival { height, id })
+        self.notes.rivals.iter().copied()
     }
 
     /// Notes that a valid proof makes this statement, which the caller has verified. Whether the block is in the chain or not makes
@@ -297,39 +310,12 @@ impl FollowerDirectory {
         batched: Option<Batched>,
     ) -> Result<Looked, FollowerDirectoryError> {
         self.check_is_not_behind()?;
-        let mut looked = Looked::default();
-        for (path, now) in list(directory)? {
-            if self.seen.insert(path.clone(), now) == Some(now) {
-                continue;
-            }
-            // What the chain has is read again only if it is needed again.
-            if let Some(link) = self.named(&path) {
-                self.published.entry(link).or_default().insert(path);
-                continue;
-            }
-            match self.read(&path) {
-                Ok(block) => {
-                    self.published.entry(link(&block)).or_default().insert(path);
-                }
-                Err(reason) => looked.refused.push(RefusedFile { path, reason }),
-            }
-        }
+        let refused = self.published.look(directory, |path| named(&self.chain, path))?;
+        let mut looked = Looked { refused, ..Looked::default() };
         self.is_behind = true;
         self.note_batched(batched)?;
-        while let Some(Turn { from, links }) = self.turn() {
-            if from < self.height() {
-                self.go_back(from)?;
-                looked.went_back = Some(looked.went_back.map_or(from, |before| before.min(from)));
-                looked.applied.retain(|applied| *applied <= from);
-            }
-            for link in links {
-                if !self.apply(&link, &mut looked.refused)? {
-                    break;
-                }
-                looked.applied.push(link.height);
-            }
-        }
-        looked.rivals = self.note_rivals()?;
+        self.follow(&mut looked)?;
+        looked.rivals.extend(self.note_rivals()?);
         looked.contradicts = self
             .notes
             .batched
@@ -338,11 +324,37 @@ impl FollowerDirectory {
         Ok(looked)
     }
 
-    /// The block of the chain that a file is named after.
-    fn named(&self, path: &Path) -> Option<Link> {
-        let (height, digits) = named_block(path)?;
-        let Followed { id, previous_state, new_state, .. } = *self.chain.get(&height)?;
-        id.to_string().starts_with(digits).then_some(Link { height, previous_state, new_state, id })
+    /// Follows the best chain of the published blocks. One that leaves the chain in place is tried first: as long as it is not known
+    /// to be better, nothing changes.
+    fn follow(&mut self, looked: &mut Looked) -> Result<(), FollowerDirectoryError> {
+        let mut tried: Option<Trial> = None;
+        while let Some(Turn { from, links, enough }) = self.turn() {
+            let mut above = links.as_slice();
+            if from < self.height() {
+                let (better, others) = links.split_at(enough);
+                let mut trial = match tried.take() {
+                    Some(trial) if trial.begins(from, better) => trial,
+                    _ => self.try_from(from)?,
+                };
+                let goes_on = trial.go_on(better, &mut self.published, &mut looked.refused);
+                if !goes_on.map_err(|source| stored(&self.path, source))? {
+                    tried = Some(trial);
+                    continue;
+                }
+                looked.rivals.extend(self.turn_to(trial)?);
+                looked.went_back = Some(looked.went_back.map_or(from, |before| before.min(from)));
+                looked.applied.retain(|applied| *applied <= from);
+                looked.applied.extend(better.iter().map(|link| link.height));
+                above = others;
+            }
+            for link in above {
+                if !self.apply(link, &mut looked.refused)? {
+                    break;
+                }
+                looked.applied.push(link.height);
+            }
+        }
+        Ok(())
     }
 
     fn turn(&self) -> Option<Turn> {
@@ -354,65 +366,20 @@ impl FollowerDirectory {
         if self.step < KEPT as u64 {
             states.insert(self.start.0, self.start.1);
         }
-        turn(&states, &self.published.keys().copied().collect(), self.notes.batched)
+        turn(&states, &self.published.links(), self.notes.batched)
     }
 
-    /// Reads a file that somebody published.
-    fn read(&self, path: &Path) -> Result<PublishedBlock, Refusal> {
-        let bytes = file::read_bytes(FileKind::ProposedBlock, path, BUNDLE_LIMIT)?;
-        let block = PublishedBlock::decode(&bytes)?;
-        let (chain_id, environment) = (block.chain_id(), block.header().environment);
-        if (chain_id, environment) != (self.follower.chain_id(), self.follower.id()) {
-            return Err(Refusal::Elsewhere { chain_id, environment });
+    /// Applies the next block of the chain and stores that. Returns false if no file has a block that applies.
+    fn apply(&mut self, link: &Link, refused: &mut Vec<RefusedFile>) -> Result<bool, FollowerDirectoryError> {
+        let applied = self.published.apply(link, &mut *self.follower, refused);
+        if !applied.map_err(|failure| stored(&self.path, failure.into()))? {
+            return Ok(false);
         }
-        let mut refusal = Refusal::NoProducer;
-        for producer in &self.producers {
-            match block.check_signature(producer) {
-                Ok(()) => return Ok(block),
-                // What the block's own producer says counts.
-                Err(error @ SignatureError::Signature(_)) => return Err(error.into()),
-                Err(error) => refusal = error.into(),
-            }
-        }
-        Err(refusal)
-    }
-
-    /// Applies a published block from the first of its files that has it, and stores that. Files that are refused are listed and
-    /// forgotten. Returns false if no file has a block that applies.
-    fn apply(
-        &mut self,
-        wanted: &Link,
-        refused: &mut Vec<RefusedFile>,
-    ) -> Result<bool, FollowerDirectoryError> {
-        loop {
-            let Some(path) = self.published.get_mut(wanted).and_then(BTreeSet::pop_first) else {
-                self.published.remove(wanted);
-                return Ok(false);
-            };
-            let applied = self.read(&path).and_then(|block| {
-                if link(&block) != *wanted {
-                    return Err(Refusal::Replaced);
-                }
-                Ok(self.follower.apply(block.statement(), block.body())?)
-            });
-            match applied {
-                Ok(()) => {
-                    self.published.entry(*wanted).or_default().insert(path);
-                    break;
-                }
-                // That says nothing of the file.
-                Err(Refusal::Follow(FollowError::Read(failure))) => {
-                    return Err(stored(&self.path, failure.into()));
-                }
-                Err(reason) => refused.push(RefusedFile { path, reason }),
-            }
-        }
-        let Link { height, previous_state, new_state, id } = *wanted;
-        let followed = Followed { id, previous_state, new_state, step: self.step + 1 };
         let mut changes = self.follower.changes().map_err(|source| stored(&self.path, source))?;
-        changes.push(BLOCKS.change(height.to_be_bytes(), Some(&followed))?);
+        let followed = Followed::new(link, self.step + 1);
+        changes.push(BLOCKS.change(link.height.to_be_bytes(), Some(&followed))?);
         self.commit(&changes)?;
-        self.chain.insert(height, followed);
+        self.chain.insert(link.height, followed);
         Ok(true)
     }
 
@@ -432,58 +399,65 @@ impl FollowerDirectory {
         Ok(())
     }
 
-    /// Goes back to the state of a height that is kept. What was noted since, of blocks and superblocks, stays, whenever this ends.
-    fn go_back(&mut self, height: u32) -> Result<(), FollowerDirectoryError> {
-        let step = self.chain.get(&height).map_or(0, |followed| followed.step);
-        let then = self.notes_in(&self.store.at(step)?)?;
-        let mut changes = vec![];
-        if self.notes.batched != then.batched {
-            changes.push(BATCHED.change([], self.notes.batched.as_ref())?);
-        }
-        for id in self.notes.proven.difference(&then.proven) {
-            changes.push(proven_change(id)?);
-        }
-        for rival in self.notes.rivals.difference(&then.rivals) {
-            changes.push(rival_change(rival)?);
-        }
-        if changes.is_empty() {
-            self.store.roll_back(step)?;
-        } else {
-            self.store.replace(step, &changes, KEPT)?;
-        }
-        self.reload()
+    /// A trial of what leaves the chain at a height whose state is kept.
+    fn try_from(&self, from: u32) -> Result<Trial, FollowerDirectoryError> {
+        let step = self.chain.get(&from).map_or(0, |followed| followed.step);
+        let view = self.store.at(step)?;
+        let then = self.notes_in(&view)?;
+        let follower = self.follower.at(view).map_err(|source| stored(&self.path, source))?;
+        Ok(Trial { from, step, then, follower, blocks: vec![] })
     }
 
-    /// Notes the signed blocks that are beside the chain.
-    fn note_rivals(&mut self) -> Result<Vec<Rival>, FollowerDirectoryError> {
-        let beside = self
-            .published
-            .keys()
-            .filter(|link| self.chain.get(&link.height).is_some_and(|followed| followed.id != link.id));
-        let new: Vec<_> = beside
-            .map(|link| (link.height, link.id))
-            .filter(|rival| !self.notes.rivals.contains(rival))
-            .collect();
-        if new.is_empty() {
-            return Ok(vec![]);
+    /// Goes back, and on with the blocks of a trial: all of that, or nothing. What was noted since, of blocks and superblocks, stays.
+    /// Returns new rivals, among which are blocks that are left.
+    fn turn_to(&mut self, trial: Trial) -> Result<Vec<Rival>, FollowerDirectoryError> {
+        let Trial { from, step, then, follower, blocks } = trial;
+        self.follower = follower;
+        for (height, followed) in self.chain.split_off(&from.saturating_add(1)) {
+            // Their files may be gone.
+            self.published.remember(followed.link(height));
         }
-        let changes = new.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?;
-        self.commit(&changes)?;
-        self.notes.rivals.extend(&new);
-        Ok(new.into_iter().map(|(height, id)| Rival { height, id }).collect())
+        let mut steps = vec![];
+        for ((link, mut changes), step) in blocks.into_iter().zip(step + 1..) {
+            let followed = Followed::new(&link, step);
+            changes.push(BLOCKS.change(link.height.to_be_bytes(), Some(&followed))?);
+            self.chain.insert(link.height, followed);
+            steps.push(changes);
+        }
+        let rivals = self.new_rivals();
+        self.notes.rivals.extend(&rivals);
+        if let Some(first) = steps.first_mut() {
+            first.extend(self.notes.changes_since(&then)?);
+        }
+        self.store.replace(step, &steps, KEPT)?;
+        self.step = step + steps.len() as u64;
+        self.follower.move_on(self.store.latest()?);
+        Ok(rivals)
     }
+
+    /// The rivals that are not noted yet.
+    fn new_rivals(&self) -> Vec<Rival> {
+        self.published.rivals(&self.chain).difference(&self.notes.rivals).copied().collect()
+    }
+
+    /// Notes the new rivals.
+    fn note_rivals(&mut self) -> Result<Vec<Rival>, FollowerDirectoryError> {
+        let new = self.new_rivals();
+        if !new.is_empty() {
+            self.commit(&new.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?)?;
+            self.notes.rivals.extend(&new);
+        }
+        Ok(new)
+    }
+}
+
+/// The block of a chain that a file is named after.
+fn named(chain: &BTreeMap<u32, Followed>, path: &Path) -> Option<Link> {
+    let (height, digits) = named_block(path)?;
+    let followed = chain.get(&height)?;
+    followed.id.to_string().starts_with(digits).then(|| followed.link(height))
 }
 
 fn stored(path: &Path, source: StoredError) -> FollowerDirectoryError {
     FollowerDirectoryError::Stored { path: path.to_owned(), source: Box::new(source) }
-}
-
-fn link(block: &PublishedBlock) -> Link {
-    let statement = block.statement();
-    Link {
-        height: block.header().last_height,
-        previous_state: statement.previous_state,
-        new_state: statement.new_state,
-        id: block.id(),
-    }
 }

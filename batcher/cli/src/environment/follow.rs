@@ -145,8 +145,8 @@ impl fmt::Display for Followed {
         if self.contradicts {
             f.write_str("\nsuperblocks have another state of this environment")?;
         }
-        for Rival { height, id } in &self.rivals {
-            write!(f, "\nthe producer signed another block {height}, {id}")?;
+        for Rival { height, id, producer } in &self.rivals {
+            write!(f, "\nthe producer {producer} signed another block {height}, {id}")?;
         }
         for RefusedBlock { file, reason } in &self.refused {
             write!(f, "\n{} is refused: {reason}", shown(&file.display().to_string()))?;
@@ -218,20 +218,25 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
 
 impl Watcher<'_> {
     fn look(&mut self, options: Options) -> Result<(), Failure> {
-        let id = self.directory.id();
         let chain_id = self.arguments.place.chain_id;
         // A directory without a state yet is that of a chain without a superblock.
-        let superblocks = self.arguments.superblocks.as_deref();
-        let state = superblocks.map(|path| states::latest(path, Some(chain_id))).transpose()?;
-        let head = state.as_ref().and_then(|state| state.environments.get(id));
-        let batched = head.map(|head| Batched { height: head.height, state: head.state });
+        let batched = match self.arguments.superblocks.clone() {
+            Some(path) => states::with_latest(&path, Some(chain_id), |state| self.look_at_bundles(state))??,
+            None => self.look_at_bundles(&SuperblockState::genesis(chain_id))?,
+        };
+        let looked = self.directory.look(&self.arguments.blocks, batched)?;
+        self.note(looked, options);
+        Ok(())
+    }
+
+    /// Notes which blocks are proved, if the bundles have changed. Returns what of the environment is in superblocks.
+    fn look_at_bundles(&mut self, state: &SuperblockState) -> Result<Option<Batched>, Failure> {
+        let id = self.directory.id();
         if let (Some(bundles), Some(registry)) = (&self.arguments.bundles, &self.registry) {
             let now = list(bundles);
             if now != self.bundles {
                 // What superblocks have is not verified again.
-                let state = state.unwrap_or_else(|| SuperblockState::genesis(chain_id));
-                let reader =
-                    Reader { state: &state, registry, refusal: &|_| None, max_verified: MAX_VERIFIED };
+                let reader = Reader { state, registry, refusal: &|_| None, max_verified: MAX_VERIFIED };
                 for block in reader.read(bundles)?.blocks {
                     if block.candidate.header.environment == id {
                         self.directory.note_proven(&block.candidate.statement)?;
@@ -240,9 +245,8 @@ impl Watcher<'_> {
                 self.bundles = now;
             }
         }
-        let looked = self.directory.look(&self.arguments.blocks, batched)?;
-        self.note(looked, options);
-        Ok(())
+        let head = state.environments.get(id);
+        Ok(head.map(|head| Batched { height: head.height, state: head.state }))
     }
 
     fn note(&mut self, looked: Looked, options: Options) {

@@ -4,14 +4,19 @@ use std::{fmt, path::PathBuf};
 
 use circuits_core::Digest;
 use circuits_files::text;
-use environments_core::{kernel::ProducerSecret, kind::Start, producer::TransactionId};
-use environments_directories::ProducerDirectory;
+use circuits_keys::CircuitCache;
+use environments_core::{
+    DynEnvironment, ProducerError, kernel::ProducerSecret, kind::Start, producer::TransactionId,
+};
+use environments_directories::{ProducerDirectory, ProducerDirectoryError};
 use serde::Serialize;
+use thiserror::Error;
 
 use super::{FILE_LIMIT, Place, read_secret};
 use crate::{
     answer::{Answer, Failure},
     as_text,
+    exit::{ExitCode, HasExitCode},
     key_arguments::KeyArguments,
     options::Options,
 };
@@ -19,7 +24,8 @@ use crate::{
 /// Propose the next block of an environment, and publish it before it is proved.
 ///
 /// The producer's state, its blocks and what waits last in a directory: each call goes on where the last one ended, however it
-/// ended. A block is published as a file that its producer has signed, in DIR/proposed, from which anybody can follow.
+/// ended. What a call does is stored at once and then published: as a file that its producer has signed, for each block, in
+/// DIR/proposed, from which anybody can follow.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -114,6 +120,64 @@ impl fmt::Display for Produced {
     }
 }
 
+/// What the call did is stored, and the files of blocks are missing. Whoever repeats the call submits its transactions once more.
+#[derive(Debug, Error)]
+#[error(
+    "what the call did is stored, up to block {height}, but not published; the next call publishes it, even one with --no-block"
+)]
+struct NotPublished {
+    height: u32,
+    source: ProducerDirectoryError,
+}
+
+impl HasExitCode for NotPublished {
+    fn exit_code(&self) -> ExitCode {
+        self.source.exit_code()
+    }
+}
+
+/// What was done before publishing.
+struct Done {
+    included: Vec<TransactionId>,
+    refused: Vec<Refused>,
+}
+
+impl Arguments {
+    /// Does what is to be stored at once, so that a call whose step is not stored can be repeated.
+    fn work(
+        &self,
+        producer: &mut dyn DynEnvironment,
+        cache: &CircuitCache,
+        lines: Option<&str>,
+    ) -> Result<Done, ProducerError> {
+        if let Some(height) = self.confirm {
+            producer.confirm(height)?;
+        }
+        if let Some(height) = self.rollback {
+            producer.rollback(height)?;
+        }
+        let mut done = Done { included: vec![], refused: vec![] };
+        if let Some(lines) = lines {
+            let rejected = producer.submit_lines(cache, lines).rejected;
+            done.refused.extend(rejected.into_iter().map(|(line, error)| Refused {
+                line: Some(line),
+                transaction: None,
+                reason: error.to_string(),
+            }));
+        }
+        if !self.no_block {
+            let report = producer.propose_block()?;
+            done.included = report.included;
+            done.refused.extend(report.rejected.into_iter().map(|(id, reason)| Refused {
+                line: None,
+                transaction: Some(id),
+                reason: reason.to_string(),
+            }));
+        }
+        Ok(done)
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     let secret = ProducerSecret::new(read_secret(&arguments.secret)?);
     let lines = arguments.transactions.as_ref().map(|path| text::read(path, FILE_LIMIT)).transpose()?;
@@ -125,32 +189,10 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let mut directory = ProducerDirectory::open(&arguments.state, producer, secret, &cache)?;
     // What was proposed before is published before it can be confirmed.
     let mut published = directory.publish()?;
-    if let Some(height) = arguments.confirm {
-        directory.step(|producer| producer.confirm(height))??;
-    }
-    if let Some(height) = arguments.rollback {
-        directory.step(|producer| producer.rollback(height))??;
-    }
-    let mut refused = vec![];
-    if let Some(lines) = lines {
-        let submission = directory.step(|producer| producer.submit_lines(&cache, &lines))?;
-        refused.extend(submission.rejected.into_iter().map(|(line, error)| Refused {
-            line: Some(line),
-            transaction: None,
-            reason: error.to_string(),
-        }));
-    }
-    let mut included = vec![];
-    if !arguments.no_block {
-        let report = directory.step(|producer| producer.propose_block())??;
-        included = report.included;
-        refused.extend(report.rejected.into_iter().map(|(id, reason)| Refused {
-            line: None,
-            transaction: Some(id),
-            reason: reason.to_string(),
-        }));
-    }
-    published.extend(directory.publish()?);
+    let Done { included, refused } =
+        directory.step(|producer| arguments.work(producer, &cache, lines.as_deref()))??;
+    let height = directory.producer().height();
+    published.extend(directory.publish().map_err(|source| NotPublished { height, source })?);
     let producer = directory.producer();
     let produced = Produced {
         environment: producer.id().get(),

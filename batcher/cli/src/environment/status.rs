@@ -37,8 +37,8 @@ impl fmt::Display for Status {
         for BlockStatus { height, id, state, stage } in blocks {
             write!(f, "\n{height}  {stage}  block {id}  state {state}")?;
         }
-        for Rival { height, id } in rivals {
-            write!(f, "\nthe producer signed another block {height}, {id}")?;
+        for Rival { height, id, producer } in rivals {
+            write!(f, "\nthe producer {producer} signed another block {height}, {id}")?;
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ impl HasExitCode for LoneBlockError {
             Self::L1(error) => error.exit_code(),
             Self::Queue(error) => error.exit_code(),
             Self::Deposits { .. } => ExitCode::Unavailable,
-            Self::NoStranger(_) => ExitCode::Rejected,
+            Self::NoStranger(_) | Self::Unreadable(_) => ExitCode::Rejected,
             Self::NoMessage(_) | Self::NoDigest { .. } | Self::Block(_) => ExitCode::Invalid,
         }
     }

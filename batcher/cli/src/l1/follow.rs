@@ -140,8 +140,8 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let known = KnownKinds { kinds: &KINDS, l1_chain_id: node.l1_chain_id, contract: *contract };
     // Before a directory is made.
-    let start = states::latest(&arguments.state, arguments.genesis)?;
-    let settlements = follower.settlements(&start)?;
+    let settlements =
+        states::with_latest(&arguments.state, arguments.genesis, |start| follower.settlements(start))??;
     let mut states = States::open(&arguments.state, arguments.genesis)?.keeping(arguments.keep_states);
     let mut superblocks = vec![];
     // Another process may have moved the states since.

@@ -3,29 +3,34 @@
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use circuits_files::faults::KILL_AFTER;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::counters::{CHAIN_ID, files, json, superblock, text, with_keys};
 
+/// More durable steps than a call takes.
+const MAX_STEPS: u64 = 200;
+
 /// How long a follower may take for a block.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A counter, its producer's directory and its followers'.
-struct Deployment {
+pub(crate) struct Deployment {
     root: TempDir,
     producer: String,
     signing_key: String,
 }
 
 impl Deployment {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a directory");
         fs::write(root.path().join("genesis.json"), "{\"start\": 100}").expect("writable");
         fs::write(root.path().join("secret"), format!("{:064}\n", 7)).expect("writable");
@@ -35,11 +40,11 @@ impl Deployment {
         Self { producer: field("producer"), signing_key: field("signing_key"), root }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    fn arguments(&self, command: &str, more: &[&str]) -> Vec<String> {
+    pub(crate) fn arguments(&self, command: &str, more: &[&str]) -> Vec<String> {
         let genesis = self.path("genesis.json");
         let chain_id = CHAIN_ID.to_string();
         let place = ["environment", command, "--kind", "counter", "--environment", "3", "--json"];
@@ -54,7 +59,7 @@ impl Deployment {
     }
 
     /// Proposes a block of one addition.
-    fn produce(&self, add: u64, more: &[&str]) -> Value {
+    pub(crate) fn produce(&self, add: u64, more: &[&str]) -> Value {
         let lines = self.path("lines.jsonl");
         fs::write(&lines, format!("{{\"add\": {add}}}\n")).expect("writable");
         let (secret, state) = (self.path("secret"), self.path("producer"));
@@ -69,7 +74,7 @@ impl Deployment {
         refused["error"].as_str().expect("text").to_owned()
     }
 
-    fn follower_arguments(&self, state: &Path, more: &[&str]) -> Vec<String> {
+    pub(crate) fn follower_arguments(&self, state: &Path, more: &[&str]) -> Vec<String> {
         let blocks = self.path("producer/proposed");
         let own = ["--blocks", text(&blocks), "--state", text(state)];
         let whose = ["--producer", &self.producer, "--signing-key", &self.signing_key];
@@ -160,6 +165,37 @@ fn a_producer_goes_on_where_it_was_and_what_it_signs_twice_is_listed() {
     let shown = json(&superblock(&["inspect", text(file), "--json"]), 0);
     assert_eq!(shown["content"]["statement"]["first_height"], 1);
     assert_eq!(shown["content"]["chain_id"], CHAIN_ID);
+}
+
+#[test]
+fn a_call_that_is_killed_at_any_durable_step_has_submitted_and_proposed_or_neither() {
+    let deployment = Deployment::new();
+    deployment.produce(5, &[]);
+    let [secret, state, lines] = ["secret", "producer", "lines.jsonl"].map(|name| deployment.path(name));
+    let own = ["--secret", text(&secret), "--state", text(&state)];
+    let arguments = deployment.arguments("produce", &[&own[..], &["--transactions", text(&lines)]].concat());
+    let mut height = 1;
+    for step in 0..MAX_STEPS {
+        let mut command = with_keys(Command::new(env!("CARGO_BIN_EXE_superblock")));
+        let ended = command.args(&arguments).env(KILL_AFTER, step.to_string()).output().expect("it runs");
+        let now = deployment.call("produce", &[&own[..], &["--no-block"]].concat(), 0);
+        let found = now["height"].as_u64().expect("a height");
+        assert_eq!(
+            now["pending"], 0,
+            "step {step}: what is submitted waits, and who repeats the call submits it again"
+        );
+        assert!([height, height + 1].contains(&found), "step {step}: from {height} to {found}");
+        height = found;
+        let proposed = files(&deployment.path("producer/proposed"));
+        let blocks = proposed.keys().filter(|path| path.extension().is_some_and(|end| end == "superblock"));
+        assert_eq!(blocks.count() as u64, height, "step {step}");
+        if ended.status.success() {
+            assert!(step > 4, "a block is made in {step} steps");
+            return;
+        }
+        assert_eq!(ended.status.signal(), Some(9), "step {step}: {ended:?}");
+    }
+    panic!("a block takes more than {MAX_STEPS} steps");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod config;
 mod counters;
 mod environments;
 mod following;
+mod full_disk;
 mod hops;
 mod hostile;
 mod key_commands;

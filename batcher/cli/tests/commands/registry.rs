@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     command_line::{bundle, out},
-    counters::{copy, json as answer, superblock, text},
+    counters::{PRODUCER_SECRETS, copy, json as answer, superblock, text},
 };
 
 /// The generator of secp256k1, as somebody's key.
@@ -106,7 +106,7 @@ fn a_producer_learns_from_its_secret_what_a_registry_names_of_it() {
     assert_eq!(named["producer"], expected.commitment.to_string());
     assert_eq!(named["signing_key"], expected.signing_key.to_string());
     // It is what `run` registers of a scenario's producer.
-    fs::write(&file, format!("{:064}", 1)).expect("writable");
+    fs::write(&file, PRODUCER_SECRETS[0]).expect("writable");
     let named = call(&file, "producer", &[], 0);
     let listed = call(&out().join("registry.superblock"), "list", &[], 0);
     let producer = &listed["environments"][1]["entry"]["producers"][0];

@@ -12,11 +12,11 @@ use std::{
 };
 
 use batcher_hop::{
-    HopProof, HopProveError, HopProver,
+    HopCircuits, HopProof, HopProveError, HopProver,
     circuits::{KeccakHop, PoseidonHop, Shrink, Source, keccak_common, poseidon_shape},
     file,
     fixture::Fixture,
-    graph::HopGraphError,
+    graph::{HopGraphError, STAGE_BYTES},
     keys::outer_digest,
     outer_circuit::OuterCompiled,
     stages::Stages,
@@ -38,8 +38,13 @@ use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::FoldChild, key_set::KeySet, statement::SuperblockStatement};
 use circuits_prover::{basetypes::standard_config, outer::OuterKey};
 use circuits_tasks::{
-    coordinator::GraphRunError, progress::Progress, provable::ProvableError, store::MemoryStore,
-    worker::TaskError,
+    coordinator::GraphRunError,
+    in_process::InProcess,
+    progress::Progress,
+    provable::{Catalogue, ProvableError},
+    shared::Shared,
+    store::{MemoryStore, Object},
+    worker::{TaskError, Worker},
 };
 use plonky2::{
     field::types::Field as _,
@@ -125,6 +130,10 @@ static START: LazyLock<Start> = LazyLock::new(|| {
     Start { shrink, listed, unlisted, shrunk, shrinks }
 });
 
+/// The hop over the shrinks of the start.
+static HOP: LazyLock<Compiled<PoseidonHop>> =
+    LazyLock::new(|| Compiled::new(PoseidonHop::new(START.shrinks.root())).expect("it fits"));
+
 /// The same with what makes it false: another statement, another opening, another key, keys mixed of two.
 fn lies(honest: &FoldChild, other: &FoldChild) -> Vec<FoldChild> {
     let changed = |change: fn(&mut Proof)| {
@@ -161,12 +170,10 @@ fn a_shrink_takes_proofs_of_its_superblock_circuits_and_no_others() {
     Mutator::new(&shrink.definition).honest([listed]).dishonest(&lies).run().assert_complete();
 }
 
-/// A hop whose set has another shrink's key in place of the honest one's.
 #[test]
-fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
-    let Start { shrunk, shrinks, listed, unlisted, .. } = &*START;
-    let hop = Compiled::new(PoseidonHop::new(shrinks.root())).expect("it fits");
-    assert_accepts(&hop, shrunk);
+fn a_hop_takes_proofs_of_its_shrinks_and_no_others() {
+    let Start { shrunk, unlisted, .. } = &*START;
+    assert_accepts(&*HOP, shrunk);
     // A shrink of the stranger, which is in no set.
     let stranger = Compiled::new(Shrink::new(Source::Small, |_| key_digest(&unlisted.key))).expect("it fits");
     let set = stranger.definition.superblock_set();
@@ -177,9 +184,14 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
         membership: shrunk.membership.clone(),
     };
     let lies = lies(shrunk, &other);
-    lies.iter().for_each(|lie| assert_rejects(&hop, lie));
-    Kit::new(&hop).input(shrunk).run().assert_sound();
+    lies.iter().for_each(|lie| assert_rejects(&*HOP, lie));
+    Kit::new(&*HOP).input(shrunk).run().assert_sound();
+}
 
+#[test]
+fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
+    let Start { shrunk, listed, .. } = &*START;
+    let hop = &*HOP;
     let hopped = hop.prove(shrunk).expect("provable");
     assert_eq!(hop.statement(&hopped).expect("a statement"), statement());
     let keccak = OuterCompiled::new(KeccakHop::new(hop.key().clone())).expect("the code exists");
@@ -188,7 +200,7 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
     other.public_inputs[7] += F::ONE;
     assert!(keccak.prove(&other).is_err(), "another statement was proved");
     let pinned = pinned(hop.key().clone(), keccak.key().clone());
-    drop((hop, keccak));
+    drop(keccak);
 
     let cache = CircuitCache::default();
     let superblock = SuperblockCircuit::Blocks(1);
@@ -218,8 +230,10 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
     // The keys of other circuits are noticed where each circuit is used first.
     let stale = PinnedKeys { hop: PinnedKeys::embedded().hop.clone(), ..pinned };
     let store = MemoryStore::default();
-    let error =
-        HopProver::new(&stale, &cache).prove(superblock, listed.proof.clone(), &store).expect_err("stale");
+    let mut stages = Stages::among(&store);
+    let error = HopProver::new(&stale, &cache)
+        .prove(superblock, listed.proof.clone(), &mut stages)
+        .expect_err("stale");
     let HopProveError::Run(GraphRunError::GivenUp { label, given_up }) = &error else {
         panic!("{error}");
     };
@@ -227,7 +241,7 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
         matches!(&*given_up.error, TaskError::Provable { source: ProvableError::OtherKey { .. }, .. });
     assert!(label == "shrink" && is_other_key, "{error}");
     let error = HopProver::new(&PinnedKeys { superblock: vec![], ..stale }, &cache)
-        .prove(superblock, listed.proof.clone(), &store)
+        .prove(superblock, listed.proof.clone(), &mut stages)
         .expect_err("there is none");
     assert!(matches!(error, HopProveError::Graph(HopGraphError::UnknownSuperblock(_))), "{error}");
 }
@@ -266,19 +280,26 @@ impl Progress for StopAt {
     }
 }
 
-/// The hop of the listed superblock, which stops twice on the way and makes no stage twice.
+/// The hop of the listed superblock, which stops twice on the way and makes no stage twice. A worker makes the last stage, with what
+/// is beside the file as the store that it shares.
 fn resumed_hop(pinned: &PinnedKeys, cache: &CircuitCache, path: &Path) -> HopProof {
     let proof = &START.listed.proof;
+    let beside = Stages::beside(path);
+    let hops = HopCircuits::new(pinned, cache);
+    let catalogue = hops.add_to(Catalogue::default());
+    let (queue, worker) = (InProcess::new(1, STAGE_BYTES), Worker::new(&catalogue, beside.store(), &()));
+    let shared = Shared { queue: &queue, store: beside.store(), worker: Some(&worker) };
     let runs = [
-        (StopAt::new("shrink"), vec!["shrink"], vec![]),
-        (StopAt::new("Poseidon hop"), vec!["Poseidon hop"], vec!["shrink"]),
-        (StopAt::new("never"), vec!["Keccak hop"], vec!["Poseidon hop"]),
+        (StopAt::new("shrink"), None, vec!["shrink"], vec![]),
+        (StopAt::new("Poseidon hop"), None, vec!["Poseidon hop"], vec!["shrink"]),
+        (StopAt::new("never"), Some(shared), vec![], vec!["Poseidon hop"]),
     ];
     let mut made = None;
-    for (progress, started, resumed) in runs {
-        let stages = Stages::beside(path);
+    for (progress, shared, started, resumed) in runs {
         let prover = HopProver::new(pinned, cache).with_progress(&progress).with_stop(&progress.stop);
-        match prover.prove(SuperblockCircuit::Blocks(1), proof.clone(), stages.store()) {
+        let prover = prover.with_shared(shared);
+        let mut stages = prover.stages(path);
+        match prover.prove(SuperblockCircuit::Blocks(1), proof.clone(), &mut stages) {
             Ok(hop) => {
                 stages.clear();
                 made = Some(hop);
@@ -288,8 +309,13 @@ fn resumed_hop(pinned: &PinnedKeys, cache: &CircuitCache, path: &Path) -> HopPro
         assert_eq!(*progress.started.lock().expect("no panic"), started);
         assert_eq!(*progress.resumed.lock().expect("no panic"), resumed);
     }
+    let graph = hops.graph(SuperblockCircuit::Blocks(1), &statement()).expect("every key is there");
+    for (id, task) in graph.tasks() {
+        assert!(!beside.store().has(&Object::Proof(id)).expect("readable"), "{}", task.label);
+    }
+    beside.clear();
     let left = fs::read_dir(path.parent().expect("a directory")).expect("readable").count();
-    assert_eq!(left, 0, "stages of a hop that is made");
+    assert_eq!(left, 0, "a folder of stages");
     made.expect("the last run goes to its end")
 }
 

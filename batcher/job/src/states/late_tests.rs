@@ -1,6 +1,7 @@
 //! States of which messages are read when they are needed: what follows from them is what follows from all in memory, or an error.
 
 use batcher_circuits::testing::{digest, message};
+use batcher_verify::trust::{Checkpoint, Trust};
 use bridge_core::{
     BlockMessages, BridgeError, BridgeLists, BridgeState, Consumption, Crossing, Message, Record,
 };
@@ -13,7 +14,10 @@ use super::{
     tests::{CHAIN_ID, tampered, with_messages},
     *,
 };
-use crate::stored::{HASHES, IN_FLIGHT, MESSAGES};
+use crate::{
+    anchor::{self, Untrusted},
+    stored::{HASHES, HISTORY, IN_FLIGHT, MESSAGES},
+};
 
 /// What one superblock does: which messages environment 2 claims, of those that wait, and how many environment 1 sends.
 #[derive(Clone, Debug)]
@@ -81,6 +85,7 @@ fn check_equal(late: &SuperblockState, all: &SuperblockState) {
     }
     assert_eq!(one.in_flight_count(), other.in_flight_count());
     assert!(one.in_flight_amounts().eq(other.in_flight_amounts()));
+    assert!(one.in_flight_counts().eq(other.in_flight_counts()));
     for record in other.records().step_by(7) {
         let hash = record.message.hash();
         assert_eq!((one.pending(&hash), one.knows(&hash)), (other.pending(&hash), true));
@@ -183,11 +188,73 @@ fn what_was_altered_is_found_when_it_is_needed_and_by_reading_everything() {
         let is_found = matches!(whole, InvalidState::Unreadable(_) | InvalidState::Incomplete { .. });
         assert!(is_found || matches!(whole, InvalidState::Bridge(_)), "{whole:?}");
     }
-    // Indices decide nothing that a superblock states, and are compared only with everything else.
+    // Indices decide nothing that a superblock states, and are compared only with everything else, or by their number.
     let key = [&2_u16.to_be_bytes()[..], &8_u64.to_be_bytes()].concat();
     let (whole, claimed) = found(IN_FLIGHT.change(key, None::<&()>).expect("it encodes"));
     assert_eq!((whole, claimed), (InvalidState::Incomplete { map: "in_flight" }, Ok(())));
     let key = [&record(8).message.hash().to_bytes()[..], &8_u64.to_be_bytes()].concat();
     let (whole, claimed) = found(HASHES.change(key, Some(&false)).expect("it encodes"));
     assert_eq!((whole, claimed), (InvalidState::Incomplete { map: "hashes" }, Ok(())));
+}
+
+/// A look that is wrong since a message cannot be read is an error, of whoever looks.
+#[test]
+fn nobody_is_told_of_fewer_messages_than_there_are() {
+    let state = with_messages(1, 600, 7);
+    let gone = MESSAGES.change(200_u64.to_be_bytes(), None::<&()>).expect("it encodes");
+    let directory = tampered(&state, 1, Some(gone));
+    let directory = directory.path();
+    let is_unreadable = |error| matches!(invalid_state(error), InvalidState::Unreadable(_));
+    let messages = |state: &SuperblockState| state.bridge.records().count();
+
+    assert_eq!(with_latest(directory, None, |state| state.number).expect("it reads no message"), 1);
+    assert!(is_unreadable(with_latest(directory, None, messages).expect_err("one is missing")));
+    let error = for_each(directory, |state| assert!(messages(state) < 600)).expect_err("one is missing");
+    assert!(is_unreadable(error));
+    let states = States::open(directory, None).expect("it reads no message");
+    states.check_reads().expect("nothing was looked up");
+    assert!(messages(states.latest()) < 600);
+    assert!(is_unreadable(states.check_reads().expect_err("one is missing")));
+}
+
+#[test]
+fn a_message_that_is_not_listed_as_in_flight_is_missed() {
+    let state = with_messages(1, 600, 7);
+    let unlisted = |environment: u16| {
+        let key = [&environment.to_be_bytes()[..], &8_u64.to_be_bytes()].concat();
+        IN_FLIGHT.change(key, None::<&()>).expect("it encodes")
+    };
+    let found = |altered: &[u16], look: fn(&BridgeState) -> usize| {
+        let directory = tampered(&state, 1, altered.iter().copied().map(unlisted));
+        with_latest(directory.path(), None, |state| look(&state.bridge)).map_err(invalid_state)
+    };
+    let is_missed = |found| matches!(found, Err(InvalidState::Unreadable(_)));
+    let all = |bridge: &BridgeState| bridge.in_flight().count();
+    let of_source = |bridge: &BridgeState| bridge.in_flight_of(EnvironmentId(1)).count();
+    let of_destination = |bridge: &BridgeState| bridge.in_flight_of(EnvironmentId(2)).count();
+    assert_eq!(found(&[2], of_source), Ok(593));
+    assert!(is_missed(found(&[2], of_destination)));
+    // The source still lists it.
+    assert_eq!(found(&[2], all), Ok(593));
+    assert!(is_missed(found(&[1, 2], all)));
+}
+
+#[test]
+fn a_past_state_that_cannot_be_read_is_not_one_that_was_never_reached() {
+    let state = with_messages(1, 0, 0);
+    let start = Checkpoint { number: 0, state: state.history.get(0).expect("the genesis") };
+    let trust = Trust {
+        chain_id: CHAIN_ID,
+        keys: vec![],
+        start,
+        l1_queue: None,
+        registry: vec![],
+        older_keys: vec![],
+    };
+    assert_eq!(anchor::check_state(&trust, &state), Ok(()));
+    let gone = HISTORY.change(0_u64.to_be_bytes(), None::<&()>).expect("it encodes");
+    let directory = tampered(&state, 1, Some(gone));
+    let states = States::open(directory.path(), None).expect("it reads no past state");
+    let found = anchor::check_state(&trust, states.latest());
+    assert!(matches!(found, Err(Untrusted::Unreadable(_))), "{found:?}");
 }

@@ -130,15 +130,19 @@ fn messages_are_read_with_the_pages_of_their_tree() {
     let mut states = States::open(directory.path(), None).expect("a chain");
     states.advance(next.clone()).expect("the next state");
     drop(states);
-    assert_eq!(latest(directory.path(), None).expect("a chain"), next);
+    assert_eq!(with_latest(directory.path(), None, Clone::clone).expect("a chain"), next);
     assert_eq!(super::read(directory.path(), 5).expect("kept"), all[4]);
 }
 
-/// A directory whose database has the entries of a state, and then this change, at a height.
-pub(super) fn tampered(state: &SuperblockState, height: u64, change: Option<Change>) -> tempfile::TempDir {
+/// A directory whose database has the entries of a state, and then these changes, at a height.
+pub(super) fn tampered(
+    state: &SuperblockState,
+    height: u64,
+    altered: impl IntoIterator<Item = Change>,
+) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let mut changes = stored::all(state).expect("they encode");
-    changes.extend(change);
+    changes.extend(altered);
     drop(
         Store::create(&database_file(directory.path()), FORMAT, CHAIN_ID, height, &changes)
             .expect("writable"),
@@ -151,7 +155,8 @@ fn a_state_under_other_roots_of_pages_is_refused() {
     let state = with_messages(1, 300, 7);
     // The root of a page decides the commitment.
     let root = MESSAGE_PAGES.change(0_u64.to_be_bytes(), Some(&digest(9))).expect("it encodes");
-    let error = latest(tampered(&state, 1, Some(root)).path(), None).expect_err("another root");
+    let error =
+        with_latest(tampered(&state, 1, Some(root)).path(), None, Clone::clone).expect_err("another root");
     let source = |error| match error {
         StatesError::State(StateError::Invalid { source, .. }) => source,
         error => panic!("{error}"),
@@ -159,7 +164,8 @@ fn a_state_under_other_roots_of_pages_is_refused() {
     assert!(matches!(source(error), InvalidState::Commitment { .. }));
     // There is one for each page.
     let root = MESSAGE_PAGES.change(1_u64.to_be_bytes(), None::<&Digest>).expect("it encodes");
-    let error = latest(tampered(&state, 1, Some(root)).path(), None).expect_err("a page without a root");
+    let error = with_latest(tampered(&state, 1, Some(root)).path(), None, Clone::clone)
+        .expect_err("a page without a root");
     let expected = TreeError::Pages { leaves: 300, expected: 2, found: 1 };
     assert!(matches!(source(error), InvalidState::Tree(error) if *error == expected));
 }
@@ -214,7 +220,7 @@ fn states_are_locked_until_they_are_dropped() {
     let error = roll_back(directory.path(), 1, None).expect_err("locked");
     assert!(matches!(error, StatesError::Locked { .. }), "{error}");
     // Reading needs no lock.
-    assert_eq!(latest(directory.path(), None).expect("a chain"), after(2));
+    assert_eq!(with_latest(directory.path(), None, Clone::clone).expect("a chain"), after(2));
     drop(states);
     States::open(directory.path(), None).expect("nobody else is here");
 }

@@ -1,7 +1,7 @@
 //! The state that a database shows. Messages and past states stay where they are until somebody needs them.
 //!
 //! ```text
-//! read at once    state, heads, balances, amounts, and the roots of pages: one for 256 messages or past states
+//! read at once    state, heads, balances, amounts, counts, and the roots of pages: one for 256 messages or past states
 //! read late       a message by its index; its page, to open a path or change a leaf; indices by hash or environment
 //! ```
 //! What is read at once is checked by the commitment. A page that is read late is checked by its root, which the commitment
@@ -25,8 +25,8 @@ use circuits_protocol::registry::EnvironmentId;
 use serde::de::DeserializeOwned;
 
 use super::{
-    AMOUNTS, BALANCES, HASHES, HEAD_PAGES, HEADS, HISTORY, HISTORY_PAGES, IN_FLIGHT, MESSAGE_PAGES, MESSAGES,
-    STATE, Summary, Unreadable, all,
+    AMOUNTS, BALANCES, HASHES, HEAD_PAGES, HEADS, HISTORY, HISTORY_PAGES, IN_FLIGHT, IN_FLIGHT_COUNTS,
+    MESSAGE_PAGES, MESSAGES, STATE, Summary, Unreadable, all,
 };
 use crate::state::{InvalidState, check, check_after};
 
@@ -38,11 +38,8 @@ pub(crate) fn read(view: &Arc<View>, chain_id: u64) -> Result<SuperblockState, U
     }
     let Summary { commitment, number, l1, messages, in_flight } = summary;
     let tree = |error| InvalidState::Tree(Box::new(error));
-    let heads = view
-        .entries::<EnvironmentHead>(HEADS)?
-        .into_iter()
-        .map(|(key, head)| Ok((EnvironmentId(u16::from_be_bytes(fixed(HEADS, &key)?)), head)));
-    let heads = heads.collect::<Result<Vec<_>, InvalidState>>()?;
+    let heads = by_environment::<EnvironmentHead>(view, HEADS)?;
+    let in_flight_counts = by_environment(view, IN_FLIGHT_COUNTS)?;
     let amounts = view.entries::<u128>(AMOUNTS)?.into_iter().map(|(key, amount)| {
         let asset = AssetId::unpack(u64::from_be_bytes(fixed(AMOUNTS, &key)?));
         Ok((asset.map_err(|_| InvalidState::Incomplete { map: AMOUNTS.0 })?, amount))
@@ -62,6 +59,7 @@ pub(crate) fn read(view: &Arc<View>, chain_id: u64) -> Result<SuperblockState, U
         }),
         pages: message_pages,
         in_flight,
+        in_flight_counts,
         in_flight_amounts: amounts,
         index: Arc::new(Index(view.clone())),
     };
@@ -99,6 +97,14 @@ fn check_commitment(state: &SuperblockState, expected: Digest) -> Result<(), Inv
 /// A key, or the end of one, of a map whose keys have a fixed length.
 fn fixed<const N: usize>(map: Map, key: &[u8]) -> Result<[u8; N], InvalidState> {
     key.try_into().map_err(|_| InvalidState::Incomplete { map: map.0 })
+}
+
+/// The values of a map whose keys are environments.
+fn by_environment<T: DeserializeOwned>(view: &View, map: Map) -> Result<Vec<(EnvironmentId, T)>, Unreadable> {
+    let entries = view.entries(map)?.into_iter();
+    let values =
+        entries.map(|(key, value)| Ok((EnvironmentId(u16::from_be_bytes(fixed(map, &key)?)), value)));
+    Ok(values.collect::<Result<_, InvalidState>>()?)
 }
 
 /// The values of a map whose keys are the numbers from 0 on.
@@ -166,11 +172,12 @@ impl MessageIndex for Index {
     }
 
     fn in_flight(&self, environment: Option<EnvironmentId>) -> Result<Vec<u64>, ReadFailure> {
-        if let Some(environment) = environment {
-            let found = self.find::<()>(IN_FLIGHT, &environment.0.to_be_bytes())?;
-            return Ok(found.into_iter().map(|(index, ())| index).collect());
-        }
-        let all = self.find::<()>(IN_FLIGHT, &[])?;
-        Ok(all.into_iter().map(|(index, ())| index).collect())
+        let prefix = environment.map_or_else(Vec::new, |environment| environment.0.to_be_bytes().to_vec());
+        let found = self.find::<()>(IN_FLIGHT, &prefix)?;
+        let mut indices: Vec<_> = found.into_iter().map(|(index, ())| index).collect();
+        // Source and destination list a message both.
+        indices.sort_unstable();
+        indices.dedup();
+        Ok(indices)
     }
 }

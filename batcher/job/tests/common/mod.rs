@@ -122,6 +122,7 @@ pub(crate) fn batch_to(
         progress: &Quiet,
         planner: Planner::default(),
         shared: None,
+        replan: false,
         jobs: 1,
         stop: &stop,
     };

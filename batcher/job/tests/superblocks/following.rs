@@ -14,7 +14,7 @@ use batcher_job::{
     anchor::Untrusted,
     follow::{Decision, Followed, Follower, FollowerError, Refusal},
     queue::{Queue, QueueError, QueueHeader},
-    states::{States, latest, numbers as states_of},
+    states::{States, numbers as states_of, with_latest},
 };
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
@@ -113,7 +113,7 @@ fn bundles_in_any_order_lead_another_to_the_state_of_their_batcher() {
     assert!(is_unreadable && four.number.is_none() && four.path == junk, "{four:?}");
     assert_eq!((followed.number, followed.state), (2, WORLD.end.commitment()));
     assert!(followed.anchored && followed.deposits_checked);
-    assert_eq!(latest(&states, None).expect("written"), WORLD.end);
+    assert_eq!(with_latest(&states, None, Clone::clone).expect("written"), WORLD.end);
     assert_eq!(states_of(&states).expect("readable"), [0, 1, 2]);
 
     // The same again is known, and the rival of what is there is of another chain.
@@ -126,7 +126,7 @@ fn bundles_in_any_order_lead_another_to_the_state_of_their_batcher() {
     let is_other =
         matches!(other.decision, Decision::Refused(Refusal::OtherChain { number: 1, field: "new", .. }));
     assert!(is_other, "{other:?}");
-    assert_eq!(latest(&states, None).expect("still there"), WORLD.end);
+    assert_eq!(with_latest(&states, None, Clone::clone).expect("still there"), WORLD.end);
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn batch(root: &Path, registry: &Registry, l1: &dyn L1Prover) -> Made {
         progress: &Quiet,
         planner: Planner::default(),
         shared: None,
+        replan: false,
         jobs: 1,
         stop: &false.into(),
     };
@@ -125,6 +126,7 @@ fn a_batch_that_is_stopped_proves_no_block_of_environment_0() {
         progress: &Quiet,
         planner: Planner::default(),
         shared: None,
+        replan: false,
         jobs: 1,
         stop: &true.into(),
     };

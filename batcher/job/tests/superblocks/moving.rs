@@ -9,7 +9,7 @@ use batcher_job::{
     leftover::{LeftoverError, OtherInput},
     output::{location_file, superblock_file, superblock_numbers},
     planner::LeftOut,
-    states::{StatesError, latest, numbers as states_of, roll_back},
+    states::{StatesError, numbers as states_of, roll_back, with_latest},
 };
 use batcher_verify::{
     bundle::SuperblockBundle,
@@ -52,7 +52,7 @@ fn two_batchers_of_one_state_make_one_superblock() {
     assert_eq!(made, 1);
     let bundles = outs.iter().flat_map(|out| superblock_numbers(out).expect("readable"));
     assert_eq!(bundles.collect::<Vec<_>>(), [1]);
-    assert_eq!(latest(root, None).expect("moved").number, 1);
+    assert_eq!(with_latest(root, None, Clone::clone).expect("moved").number, 1);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_rolled_back_superblock_is_adopted_by_its_input_and_is_in_the_way_of_any_oth
     let error = batch(root).expect_err("all blocks are missing");
     assert!(blocks(&error), "{error}");
     assert_eq!(fs::read(&first.path).expect("still there"), bytes);
-    assert_eq!(latest(root, None).expect("still there").number, 0);
+    assert_eq!(with_latest(root, None, Clone::clone).expect("still there").number, 0);
 
     // With its input, and a block that came later.
     fs::rename(&elsewhere, &taken).expect("ours");
@@ -127,7 +127,7 @@ fn a_file_that_is_no_superblock_or_one_of_another_state_is_named_and_stays() {
     write_block(&root.join("blocks"), "2-1.block", &block_bundle(block(1, 2)));
     let error = batch(root).expect_err("superblock 1 again");
     assert!(matches!(error, BatchError::Leftover(LeftoverError::OtherState { number: 2, .. })), "{error}");
-    assert_eq!(latest(root, None).expect("still there").number, 1);
+    assert_eq!(with_latest(root, None, Clone::clone).expect("still there").number, 1);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_superblock_of_a_program_with_other_circuits_is_named_and_stays() {
         "{error}"
     );
     assert_eq!(fs::read(&first.path).expect("still there"), bytes);
-    assert_eq!(latest(root, None).expect("still there").number, 0);
+    assert_eq!(with_latest(root, None, Clone::clone).expect("still there").number, 0);
 }
 
 #[test]

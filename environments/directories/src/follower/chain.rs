@@ -9,10 +9,14 @@
 //! published             └── 2' ── 3' ── 4'      higher: the chain goes back to 1 and on to 4'
 //!                             └── 3"            as high as what is in place, which stays
 //! ```
+//!
+//! Nothing is given up for a promise: of a chain that leaves the one in place, as much as makes it better is applied first, and the
+//! turn is one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use circuits_core::Digest;
+use environments_core::published::PublishedBlock;
 use serde::{Deserialize, Serialize};
 
 /// A published block, as far as the choice needs it.
@@ -22,6 +26,20 @@ pub(super) struct Link {
     pub(super) previous_state: Digest,
     pub(super) new_state: Digest,
     pub(super) id: Digest,
+    pub(super) producer: Digest,
+}
+
+impl Link {
+    pub(super) fn of(block: &PublishedBlock) -> Self {
+        let statement = block.statement();
+        Self {
+            height: block.header().last_height,
+            previous_state: statement.previous_state,
+            new_state: statement.new_state,
+            id: block.id(),
+            producer: statement.producer,
+        }
+    }
 }
 
 /// The state that superblocks have taken of the environment.
@@ -55,6 +73,8 @@ pub(super) struct Turn {
     pub(super) from: u32,
     /// Ascending.
     pub(super) links: Vec<Link>,
+    /// So many of them make a chain that is better than the one in place, whatever becomes of the others.
+    pub(super) enough: usize,
 }
 
 /// The better chain, if there is one. `states` are those of the chain in place, by height, as far back as it can go.
@@ -92,28 +112,35 @@ pub(super) fn turn(
         }
     }
     let mut in_place = Agreement::Unknown;
-    let mut chosen: Option<(Worth, u32)> = None;
+    let mut chosen: Option<(Worth, u32, Agreement)> = None;
     let mut forks = vec![];
     for (&at, &state) in states {
         in_place = decided(in_place, agreement(at, state));
         if let Some((above, _)) = after(at, state).and_then(|next| best.get(&next)) {
-            forks.push((at, Worth { agreement: decided(in_place, above.agreement), tip: above.tip }));
+            let worth = Worth { agreement: decided(in_place, above.agreement), tip: above.tip };
+            forks.push((worth, at, in_place));
         }
     }
     let stays = Worth { agreement: in_place, tip: height };
-    for (from, worth) in forks {
+    for fork in forks {
         // Of two that are worth the same, the one that goes back less.
-        if worth > stays && chosen.is_none_or(|(other, _)| worth >= other) {
-            chosen = Some((worth, from));
+        if fork.0 > stays && chosen.is_none_or(|(other, ..)| fork.0 >= other) {
+            chosen = Some(fork);
         }
     }
-    let (_, from) = chosen?;
+    let (_, from, mut agrees) = chosen?;
     let (mut links, mut next) = (vec![], after(from, *states.get(&from)?));
+    let mut enough = None;
     while let Some((_, link)) = next.and_then(|next| best.get(&next)) {
         links.push(*link);
+        agrees = decided(agrees, agreement(link.height, link.new_state));
+        if enough.is_none() && (Worth { agreement: agrees, tip: link.height }) > stays {
+            enough = Some(links.len());
+        }
         next = after(link.height, link.new_state);
     }
-    Some(Turn { from, links })
+    let enough = enough.unwrap_or(links.len());
+    Some(Turn { from, links, enough })
 }
 
 /// What a block that continues the state of `height` is found by. Nothing continues the last height that there is.
@@ -139,6 +166,7 @@ mod tests {
             previous_state: state(previous),
             new_state: state(new),
             id: state(100 + new),
+            producer: Digest::ZERO,
         }
     }
 
@@ -146,7 +174,7 @@ mod tests {
         let states = in_place.iter().map(|&name| ((name / 10) as u32, state(name))).collect();
         let links = published.iter().map(|&(previous, new)| link(previous, new)).collect();
         let batched = batched.map(|name| Batched { height: (name / 10) as u32, state: state(name) });
-        let Turn { from, links } = turn(&states, &links, batched)?;
+        let Turn { from, links, .. } = turn(&states, &links, batched)?;
         Some((from, links.into_iter().map(|link| link.new_state.0[0].0).collect()))
     }
 
@@ -177,12 +205,33 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_a_chain_better_is_enough() {
+        let enough = |in_place: &[u64], published: &[(u64, u64)], batched: Option<(u32, u64)>| {
+            let states = in_place.iter().map(|&name| ((name / 10) as u32, state(name))).collect();
+            let links = published.iter().map(|&(previous, new)| link(previous, new)).collect();
+            let batched = batched.map(|(height, name)| Batched { height, state: state(name) });
+            turn(&states, &links, batched).map(|turn| (turn.from, turn.links.len(), turn.enough))
+        };
+        let published = [(0, 11), (11, 21), (21, 31), (31, 41)];
+        assert_eq!(enough(&[0], &published, None), Some((0, 4, 1)));
+        assert_eq!(enough(&[0, 10, 20], &published, None), Some((0, 4, 3)), "as high is not higher");
+        assert_eq!(
+            enough(&[0, 10, 20], &published, Some((2, 21))),
+            Some((0, 4, 1)),
+            "it contradicts no more"
+        );
+        assert_eq!(enough(&[0, 10, 20], &published, Some((3, 31))), Some((0, 4, 3)));
+        assert_eq!(enough(&[0, 10, 20, 30, 40, 50], &published, Some((3, 31))), Some((0, 4, 1)));
+        assert_eq!(enough(&[0, 10, 20], &published[..2], Some((2, 20))), None);
+    }
+
+    #[test]
     fn a_block_of_the_last_height_there_is_leads_nowhere() {
         // It would continue itself if heights did not end.
         let last = Link { height: u32::MAX, ..link(10, 10) };
         let published = BTreeSet::from([link(0, 10), last]);
         let states = BTreeMap::from([(0, state(0))]);
-        let expected = Turn { from: 0, links: vec![link(0, 10)] };
+        let expected = Turn { from: 0, links: vec![link(0, 10)], enough: 1 };
         assert_eq!(turn(&states, &published, None), Some(expected));
     }
 

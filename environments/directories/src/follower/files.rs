@@ -1,6 +1,7 @@
 //! The files that a follower looks at.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -14,10 +15,10 @@ use super::FollowerDirectoryError;
 pub(super) type Seen = (u64, Option<SystemTime>);
 
 /// The files in a directory, by name. Those that are being written are left out.
-pub(super) fn list(directory: &Path) -> Result<Vec<(PathBuf, Seen)>, FollowerDirectoryError> {
+pub(super) fn list(directory: &Path) -> Result<BTreeMap<PathBuf, Seen>, FollowerDirectoryError> {
     let failed =
         |source| FollowerDirectoryError::Directory { path: directory.to_owned(), action: "list", source };
-    let mut files = vec![];
+    let mut files = BTreeMap::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
@@ -25,9 +26,8 @@ pub(super) fn list(directory: &Path) -> Result<Vec<(PathBuf, Seen)>, FollowerDir
         }
         // A file that is gone since is none.
         if let Ok(metadata) = entry.metadata() {
-            files.push((entry.path(), (metadata.len(), metadata.modified().ok())));
+            files.insert(entry.path(), (metadata.len(), metadata.modified().ok()));
         }
     }
-    files.sort();
     Ok(files)
 }

@@ -6,11 +6,13 @@ use circuits_core::Digest;
 use circuits_database::{Change, DatabaseError, Format, Map};
 use serde::{Deserialize, Serialize};
 
+use super::chain::Link;
+
 /// The format of the databases. Its version grows with any change of what is stored.
 pub(super) const FORMAT: Format = Format { kind: "follower of an environment", version: 1 };
 /// By height: a [`Followed`].
 pub(super) const BLOCKS: Map = Map("followed");
-/// By height and id: a block that is signed, and is not the one of its height in the chain that was in place.
+/// By height and id: a block that is not the one of its height in the chain that was in place, with its id and producer.
 pub(super) const RIVALS: Map = Map("rivals");
 /// By id: a block with a valid proof.
 pub(super) const PROVEN: Map = Map("proven");
@@ -41,12 +43,14 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Two different blocks of one height, both signed.
+/// Two different blocks of one height that one producer signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Rival {
     pub height: u32,
     /// The block that is not in the chain that was in place.
     pub id: Digest,
+    /// Who signed both of them.
+    pub producer: Digest,
 }
 
 /// A block of the chain.
@@ -55,14 +59,30 @@ pub(super) struct Followed {
     pub(super) id: Digest,
     pub(super) previous_state: Digest,
     pub(super) new_state: Digest,
+    pub(super) producer: Digest,
     /// The step that applied it.
     pub(super) step: u64,
+}
+
+impl Followed {
+    /// A published block that `step` applied.
+    pub(super) const fn new(link: &Link, step: u64) -> Self {
+        let Link { id, previous_state, new_state, producer, .. } = *link;
+        Self { id, previous_state, new_state, producer, step }
+    }
+
+    /// The block of this height as it was published.
+    pub(super) const fn link(&self, height: u32) -> Link {
+        let Self { id, previous_state, new_state, producer, .. } = *self;
+        Link { height, previous_state, new_state, id, producer }
+    }
 }
 
 pub(super) fn proven_change(id: &Digest) -> Result<Change, DatabaseError> {
     PROVEN.change(id.to_bytes(), Some(id))
 }
 
-pub(super) fn rival_change((height, id): &(u32, Digest)) -> Result<Change, DatabaseError> {
-    RIVALS.change([height.to_be_bytes().as_slice(), &id.to_bytes()].concat(), Some(id))
+pub(super) fn rival_change(rival: &Rival) -> Result<Change, DatabaseError> {
+    let Rival { height, id, producer } = rival;
+    RIVALS.change([height.to_be_bytes().as_slice(), &id.to_bytes()].concat(), Some(&(id, producer)))
 }

@@ -27,7 +27,7 @@ pub struct FollowerStatus {
     pub batched: Option<u32>,
     /// The last blocks, by height.
     pub blocks: Vec<BlockStatus>,
-    /// Signed blocks beside the chain.
+    /// Blocks beside the chain whose producers signed another one of their height.
     pub rivals: Vec<Rival>,
 }
 
@@ -75,8 +75,8 @@ impl FollowerStatus {
         let reached = blocks.iter_mut().filter(|block| Some(block.height) <= batched);
         reached.for_each(|block| block.stage = Stage::Batched);
         let mut rivals = vec![];
-        for (key, id) in view.entries(RIVALS)? {
-            rivals.push(Rival { height: height(RIVALS, &key)?, id });
+        for (key, (id, producer)) in view.entries(RIVALS)? {
+            rivals.push(Rival { height: height(RIVALS, &key)?, id, producer });
         }
         let height = blocks.last().map_or(0, |block| block.height);
         blocks.drain(..blocks.len().saturating_sub(count));

@@ -19,24 +19,24 @@ use environments_directories::{
 
 use crate::{CHILD, MAX_STEPS, STEPS, alone, child, counter, files, is_killed, open, submit};
 
-fn open_follower(directory: &Path) -> Result<FollowerDirectory, FollowerDirectoryError> {
+pub(crate) fn open_follower(directory: &Path) -> Result<FollowerDirectory, FollowerDirectoryError> {
     // A follower has no secret, so the one of its environment is nobody's.
     let follower = counter(CHAIN_ID, id(0), 99).follower();
     FollowerDirectory::open(directory, follower, vec![secret(0).producer()])
 }
 
 /// Proposes a block of one transaction, and publishes it.
-fn produce(producer: &mut ProducerDirectory, add: u64) {
+pub(crate) fn produce(producer: &mut ProducerDirectory, add: u64) {
     submit(producer, &format!("{{\"add\": {add}}}")).unwrap();
     producer.step(|producer| producer.propose_block().map(drop)).unwrap().unwrap();
     producer.publish().unwrap();
 }
 
-fn rollback(producer: &mut ProducerDirectory, height: u32) {
+pub(crate) fn rollback(producer: &mut ProducerDirectory, height: u32) {
     producer.step(|producer| producer.rollback(height).map(drop)).unwrap().unwrap();
 }
 
-fn assert_agree(follower: &FollowerDirectory, producer: &ProducerDirectory) {
+pub(crate) fn assert_agree(follower: &FollowerDirectory, producer: &ProducerDirectory) {
     assert_eq!(follower.height(), producer.producer().height());
     assert_eq!(follower.commitment(), producer.producer().commitment());
 }
