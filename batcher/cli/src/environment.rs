@@ -2,6 +2,7 @@
 
 mod follow;
 mod produce;
+mod snapshot;
 mod status;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Produce(produce::Arguments),
     Follow(follow::Arguments),
     Status(status::Arguments),
+    Export(snapshot::Export),
+    Import(snapshot::Import),
 }
 
 pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
@@ -39,6 +42,8 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
         Command::Produce(arguments) => produce::run(&arguments, options),
         Command::Follow(arguments) => follow::run(&arguments, options),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Export(arguments) => snapshot::export(&arguments),
+        Command::Import(arguments) => snapshot::import(&arguments),
     }
 }
 

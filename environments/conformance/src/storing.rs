@@ -1,10 +1,11 @@
 //! Promises about states in databases.
 
-use circuits_database::{Format, Store};
+use circuits_database::{Change, Format, Store};
 use circuits_forging::fixtures::cache;
 use environments_core::{
     follower::{BlockFollower, DynFollower as _},
     producer::BlockProducer,
+    stored::StoredError,
 };
 
 use super::{CHAIN_ID, Subject, chain_of_blocks, environment, producer, propose_valid};
@@ -46,6 +47,40 @@ pub fn stored_producers_go_on_as_they_were<S: Subject>(subject: &S) {
     }
 }
 
+/// A follower with the state of these entries, all of which is checked.
+fn imported<S: Subject>(
+    subject: &S,
+    changes: &[Change],
+) -> Result<BlockFollower<S::Environment>, StoredError> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::create(&directory.path().join("imported"), FORMAT, CHAIN_ID, 0, changes)?;
+    let mut follower = BlockFollower::new(environment(subject));
+    follower.restore(store.latest()?)?;
+    follower.check_whole()?;
+    Ok(follower)
+}
+
+/// The most entries of a snapshot that are tried.
+const TRIED: usize = 100;
+
+/// A snapshot that lacks an entry, or has another value in one, is refused.
+fn no_entry_is_needless<S: Subject>(subject: &S, changes: &[Change], honest: &BlockFollower<S::Environment>) {
+    for place in (0..changes.len()).step_by(changes.len().div_ceil(TRIED)) {
+        let mut lacking = changes.to_vec();
+        let removed = lacking.remove(place);
+        assert!(imported(subject, &lacking).is_err(), "{removed:?} is needless");
+        for bit in [0, 3, 7] {
+            let mut altered = changes.to_vec();
+            let last = altered[place].value.as_mut().and_then(|value| value.last_mut());
+            *last.expect("no value is empty") ^= 1 << bit;
+            if let Ok(found) = imported(subject, &altered) {
+                let is_same = found.state() == honest.state() && found.commitment() == honest.commitment();
+                assert!(is_same, "another value of {removed:?} is believed");
+            }
+        }
+    }
+}
+
 /// A follower has the state of the producer after each block, whether or not it was stored in between.
 ///
 /// # Panics
@@ -68,6 +103,15 @@ pub fn followers_reach_the_states_of_producers<S: Subject>(subject: &S) {
         restored.restore(view).expect("what was stored is a state");
         assert_eq!(*restored.state(), block.state, "another state was read than was stored");
         restored.apply(statement, body).expect_err("the block is applied already");
+        let snapshot = restored.snapshot().expect("all of it is there");
+        assert_eq!((u64::from(snapshot.height), snapshot.commitment), (height, restored.commitment()));
+        let changes = restored.from_snapshot(&snapshot).expect("it is of the environment");
+        let imported = imported(subject, &changes).expect("what was exported is a state");
+        assert_eq!(*imported.state(), block.state, "another state was imported than was exported");
+        assert!(imported.snapshot().expect("all of it is there") == snapshot, "exports differ");
+        if height == producer.blocks().len() as u64 {
+            no_entry_is_needless(subject, &changes, &imported);
+        }
         follower = restored;
     }
     let (first, second) = (producer.block(1).expect("proposed"), producer.block(2).expect("proposed"));

@@ -45,15 +45,6 @@ pub enum FollowError {
     Read(#[from] ReadFailure),
 }
 
-/// Why a snapshot does not become the entries of a database.
-#[derive(Debug, Error)]
-pub enum FromSnapshotError {
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    #[error(transparent)]
-    Stored(#[from] StoredError),
-}
-
 /// The state of an environment, which blocks move forward.
 pub struct BlockFollower<E: Environment> {
     environment: Arc<E>,
@@ -109,8 +100,8 @@ pub trait DynFollower: Send + Sync {
     /// [`Self::check_whole`].
     ///
     /// # Errors
-    /// [`FromSnapshotError`]
-    fn from_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<Change>, FromSnapshotError>;
+    /// [`SnapshotError`]
+    fn from_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<Change>, SnapshotError>;
 
     /// Reads all of the state, and checks that each part of it is what the commitment covers.
     ///
@@ -210,15 +201,15 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
         Ok(Snapshot::new(environment, (self.height(), self.commitment()), changes))
     }
 
-    fn from_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<Change>, FromSnapshotError> {
+    fn from_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<Change>, SnapshotError> {
         let &Snapshot { chain_id, environment, commitment, .. } = snapshot;
         if (chain_id, environment) != (self.chain_id(), self.id().get()) {
-            return Err(SnapshotError::Elsewhere { chain_id, environment }.into());
+            return Err(SnapshotError::Elsewhere { chain_id, environment });
         }
         let mut changes = snapshot.changes(&E::State::maps())?;
-        let identity = IDENTITY.change([], Some(&self.identity())).map_err(StoredError::from)?;
-        let commitment = COMMITMENT.change([], Some(&commitment)).map_err(StoredError::from)?;
-        changes.extend([identity, commitment]);
+        let unwritable = |error| SnapshotError::Stored(Box::new(StoredError::Database(error)));
+        changes.push(IDENTITY.change([], Some(&self.identity())).map_err(unwritable)?);
+        changes.push(COMMITMENT.change([], Some(&commitment)).map_err(unwritable)?);
         Ok(changes)
     }
 

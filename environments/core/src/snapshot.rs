@@ -8,7 +8,7 @@ use circuits_files::file::{self, FileKind, FormatError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::stored::{Change, Map};
+use crate::stored::{Change, Map, StoredError};
 
 /// The limit of the file, in payload bytes: a million accounts take a quarter of it.
 pub const SNAPSHOT_LIMIT: u64 = 1 << 30;
@@ -48,6 +48,9 @@ pub enum SnapshotError {
     /// It has an entry that states of this kind do not have.
     #[error("the snapshot has a map {name:?}, which states of this kind do not have")]
     UnknownMap { name: String },
+    /// Its entries are no state, or another one than it says.
+    #[error("the snapshot is no state of the environment: {0}")]
+    Stored(#[source] Box<StoredError>),
 }
 
 impl Snapshot {

@@ -4,6 +4,7 @@ mod chain;
 mod files;
 mod layout;
 mod published;
+mod snapshot;
 mod status;
 mod trial;
 
@@ -21,6 +22,7 @@ use environments_core::{
     EnvironmentId,
     follower::{DynFollower, FollowError},
     published::{PublishedError, SignatureError, block_id},
+    snapshot::SnapshotError,
     stored::StoredError,
 };
 use thiserror::Error;
@@ -34,7 +36,9 @@ pub use self::{
 };
 use self::{
     chain::{Link, Turn, turn},
-    layout::{BATCHED, BLOCKS, DATABASE, FORMAT, Followed, PROVEN, RIVALS, proven_change, rival_change},
+    layout::{
+        BATCHED, BLOCKS, DATABASE, FORMAT, Followed, PROVEN, RIVALS, START, proven_change, rival_change,
+    },
     published::Published,
     trial::Trial,
 };
@@ -54,6 +58,9 @@ pub enum FollowerDirectoryError {
     /// The state in it cannot be read or written.
     #[error("{path}", path = .path.display())]
     Stored { path: PathBuf, source: Box<StoredError> },
+    /// No follower starts from a snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// An earlier step was not stored, so the follower is ahead of its directory.
     #[error("{path}: an earlier step was not stored; open the directory again", path = .path.display())]
     Behind { path: PathBuf },
@@ -194,6 +201,9 @@ impl FollowerDirectory {
         let view = self.store.latest()?;
         self.follower.restore(self.store.latest()?).map_err(|source| stored(&self.path, source))?;
         self.step = view.height();
+        if let Some(start) = view.get(START, &[])? {
+            self.start = start;
+        }
         self.chain = BTreeMap::new();
         for (key, followed) in view.entries(BLOCKS)? {
             self.chain.insert(self.height_in(BLOCKS, &key)?, followed);

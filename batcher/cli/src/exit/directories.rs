@@ -1,6 +1,6 @@
 //! Exit codes of what goes wrong with directories of producers and followers.
 
-use environments_core::{ProducerError, stored::StoredError};
+use environments_core::{ProducerError, snapshot::SnapshotError, stored::StoredError};
 use environments_directories::{FollowerDirectoryError, ProducerDirectoryError};
 
 use super::{ExitCode, HasExitCode};
@@ -16,6 +16,7 @@ impl HasExitCode for StoredError {
             | Self::Unreadable { .. }
             | Self::OtherEnvironment { .. }
             | Self::OtherState { .. }
+            | Self::Beside
             | Self::Read(_)
             | Self::Execute { .. }
             | Self::OtherBlock { .. } => ExitCode::Rejected,
@@ -61,6 +62,9 @@ impl HasExitCode for FollowerDirectoryError {
             Self::Directory { .. } | Self::Behind { .. } => ExitCode::Unavailable,
             Self::Database(error) => error.exit_code(),
             Self::Stored { source, .. } => source.exit_code(),
+            // A disk may be full while the snapshot is tried.
+            Self::Snapshot(SnapshotError::Stored(source)) => source.exit_code(),
+            Self::Snapshot(_) => ExitCode::Rejected,
         }
     }
 }

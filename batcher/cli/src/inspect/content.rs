@@ -32,7 +32,11 @@ use circuits_tasks::{
     id::TaskId,
     proof::StoredProof,
 };
-use environments_core::{BlockBundle, published::PublishedBlock};
+use environments_core::{
+    BlockBundle,
+    published::PublishedBlock,
+    snapshot::{SNAPSHOT_LIMIT, Snapshot},
+};
 use environments_kinds::KINDS;
 use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
@@ -51,6 +55,7 @@ pub(super) enum Content {
     Transaction(Box<Transaction>),
     Superblock(Box<Superblock>),
     State(Box<State>),
+    Environment(EnvironmentState),
     TaskProof(TaskProof),
     Task(Task),
     TaskInput(TaskInput),
@@ -87,6 +92,10 @@ pub(super) fn read(
         }
         FileKind::SuperblockBundle => {
             Content::Superblock(Box::new(Superblock::read(bytes).map_err(malformed)?))
+        }
+        FileKind::EnvironmentState => {
+            let snapshot: Snapshot = file::decode(kind, bytes, SNAPSHOT_LIMIT).map_err(in_file)?;
+            Content::Environment(EnvironmentState::new(&snapshot))
         }
         FileKind::SuperblockState => Content::State(Box::new(State::new(state::read(path)?))),
         FileKind::TaskProof => {
@@ -371,6 +380,24 @@ impl State {
             balances: balances(&state.bridge),
             environments: state.environments,
         }
+    }
+}
+
+/// The state of an environment. Only its state model can read more of it.
+#[derive(Serialize)]
+pub(super) struct EnvironmentState {
+    chain_id: u64,
+    environment: u16,
+    height: u32,
+    /// As the file says: `environment import` compares it with the rest.
+    commitment: Digest,
+    entries: usize,
+}
+
+impl EnvironmentState {
+    fn new(snapshot: &Snapshot) -> Self {
+        let &Snapshot { chain_id, environment, height, commitment, .. } = snapshot;
+        Self { chain_id, environment, height, commitment, entries: snapshot.len() }
     }
 }
 

@@ -10,6 +10,8 @@ use super::chain::Link;
 
 /// The format of the databases. Its version grows with any change of what is stored.
 pub(super) const FORMAT: Format = Format { kind: "follower of an environment", version: 1 };
+/// One entry, if the follower did not start from the genesis: height and commitment of the state from which it did.
+pub(super) const START: Map = Map("start");
 /// By height: a [`Followed`].
 pub(super) const BLOCKS: Map = Map("followed");
 /// By height and id: a block that is not the one of its height in the chain that was in place, with its id and producer.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     FollowerDirectoryError,
     chain::Batched,
-    layout::{BATCHED, BLOCKS, DATABASE, FORMAT, Followed, PROVEN, RIVALS, Rival, Stage},
+    layout::{BATCHED, BLOCKS, DATABASE, FORMAT, Followed, PROVEN, RIVALS, Rival, START, Stage},
     stored,
 };
 
@@ -66,9 +66,10 @@ impl FollowerStatus {
             let stage = if proven.contains(&id) { Stage::Proven } else { Stage::Proposed };
             blocks.push(BlockStatus { height: height(BLOCKS, &key)?, id, state: new_state, stage });
         }
+        let start = view.get::<(u32, Digest)>(START, &[])?.map_or(0, |(height, _)| height);
         let told: Option<Batched> = view.entries(BATCHED)?.pop().map(|(_, batched)| batched);
         let has = |told: &Batched| {
-            told.height == 0
+            told.height == start
                 || blocks.iter().any(|block| (block.height, block.state) == (told.height, told.state))
         };
         let batched = told.filter(has).map(|told| told.height);
@@ -78,7 +79,7 @@ impl FollowerStatus {
         for (key, (id, producer)) in view.entries(RIVALS)? {
             rivals.push(Rival { height: height(RIVALS, &key)?, id, producer });
         }
-        let height = blocks.last().map_or(0, |block| block.height);
+        let height = blocks.last().map_or(start, |block| block.height);
         blocks.drain(..blocks.len().saturating_sub(count));
         Ok(Self { chain_id: reader.chain_id(), height, state, batched, blocks, rivals })
     }
