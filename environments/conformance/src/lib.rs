@@ -42,6 +42,11 @@ pub trait Subject {
         environment: &Self::Environment,
         state: &<Self::Environment as Environment>::State,
     ) -> Vec<<Self::Environment as Environment>::Transaction>;
+
+    /// Maps of the state with entries that nothing can be compared with: whoever imports a snapshot believes them.
+    fn believed(&self) -> &[&str] {
+        &[]
+    }
 }
 
 /// The suite's deployment.

@@ -111,6 +111,34 @@ fn wait_for(state: &Path, height: u64) -> Value {
 }
 
 #[test]
+fn a_follower_starts_from_the_state_of_another_one_and_from_nothing_else() {
+    let deployment = Deployment::new();
+    let [first, late, file] = ["first", "late", "snapshot"].map(|name| deployment.path(name));
+    deployment.produce(5, &[]);
+    let followed = deployment.follow(&first, &[], 0);
+    let state = followed["state"].as_str().expect("text");
+    let exported = deployment.call("export", &["--state", text(&first), text(&file)], 0);
+    assert_eq!((exported["height"].as_u64(), &exported["state"]), (Some(1), &followed["state"]));
+    let again = deployment.call("export", &["--state", text(&late), text(&file)], 3);
+    assert!(again["error"].as_str().is_some_and(|error| error.contains("late")), "{again}");
+    let shown = json(&superblock(&["inspect", text(&file), "--json"]), 0);
+    assert!(shown.to_string().contains(state), "{shown}");
+
+    let import = |commitment: &str, code| {
+        let own = ["--state", text(&late), "--commitment", commitment, text(&file)];
+        deployment.call("import", &own, code)
+    };
+    let refused = import(&format!("{:064}", 1), 3);
+    assert!(refused["error"].as_str().is_some_and(|error| error.contains("expected")), "{refused}");
+    assert!(!late.join("follower.redb").exists());
+    assert_eq!(import(state, 0)["height"], 1);
+    assert_eq!(import(state, 3)["ok"], false, "there is a follower");
+    deployment.produce(6, &[]);
+    let [one, other] = [&first, &late].map(|state| deployment.follow(state, &[], 0));
+    assert_eq!((other["height"].as_u64(), &other["state"]), (Some(2), &one["state"]));
+}
+
+#[test]
 fn a_block_is_published_before_it_is_proved_and_another_process_follows_it() {
     let deployment = Deployment::new();
     let state = deployment.path("follower");

@@ -157,6 +157,13 @@ impl KeyedTree {
         self.entries.iter().skip(1).map(|(&key, &(_, value))| (key, value))
     }
 
+    /// Whether there are as many entries as leaves, the sentinel's included, and each is that of its leaf. All that is stored is read.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let own = self.entries.iter().filter(|(key, _)| self.find(key).is_some()).count() as u64;
+        own == self.count() && self.leaves().count() as u64 == own
+    }
+
     /// The keys with another index or value in `after`, with those, or without if they are not there; the sentinel's too. It costs
     /// what changed, if one tree is a copy of the other.
     #[must_use]
