@@ -107,7 +107,7 @@ pub fn followers_reach_the_states_of_producers<S: Subject>(subject: &S) {
         restored.apply(statement, body).expect_err("the block is applied already");
         let snapshot = restored.snapshot().expect("all of it is there");
         assert_eq!((u64::from(snapshot.height), snapshot.commitment), (height, restored.commitment()));
-        let changes = restored.from_snapshot(&snapshot).expect("it is of the environment");
+        let changes = restored.entries_of(&snapshot).expect("it is of the environment");
         let imported = imported(subject, &changes).expect("what was exported is a state");
         assert_eq!(*imported.state(), block.state, "another state was imported than was exported");
         assert!(imported.snapshot().expect("all of it is there") == snapshot, "exports differ");

@@ -120,8 +120,10 @@ pub trait Environment: Send + Sync + Sized + 'static {
     const KIND: &'static str;
 
     /// The native state, height included. Producers keep one for each block that is not confirmed, so its copies should
-    /// share what they have in common ([`SharedMap`](circuits_core::shared::SharedMap), trees). An adapter names its parts with
-    /// [`stored_state!`](crate::stored_state).
+    /// share what they have in common ([`SharedMap`](circuits_core::shared::SharedMap),
+    /// [`LateMap`](circuits_core::late::LateMap), trees). An adapter names its parts with
+    /// [`stored_state!`](crate::stored_state). Trees and a `LateMap` are read late: whoever calls asks
+    /// [`StoredState::check_reads`] before it uses what follows.
     type State: StoredState + Clone + PartialEq + fmt::Debug + Send + Sync;
     /// What users submit, as text one JSON object per line.
     type Transaction: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync;

@@ -101,7 +101,7 @@ pub trait DynFollower: Send + Sync {
     ///
     /// # Errors
     /// [`SnapshotError`]
-    fn from_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<Change>, SnapshotError>;
+    fn entries_of(&self, snapshot: &Snapshot) -> Result<Vec<Change>, SnapshotError>;
 
     /// Reads all of the state, and checks that each part of it is what the commitment covers.
     ///
@@ -201,7 +201,7 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
         Ok(Snapshot::new(environment, (self.height(), self.commitment()), changes))
     }
 
-    fn from_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<Change>, SnapshotError> {
+    fn entries_of(&self, snapshot: &Snapshot) -> Result<Vec<Change>, SnapshotError> {
         let &Snapshot { chain_id, environment, commitment, .. } = snapshot;
         if (chain_id, environment) != (self.chain_id(), self.id().get()) {
             return Err(SnapshotError::Elsewhere { chain_id, environment });

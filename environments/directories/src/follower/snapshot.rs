@@ -45,7 +45,7 @@ impl FollowerDirectory {
         if commitment != expected {
             return Err(other(commitment).into());
         }
-        let mut changes = follower.from_snapshot(snapshot)?;
+        let mut changes = follower.entries_of(snapshot)?;
         changes.push(START.change([], Some(&(height, commitment)))?);
         let made =
             |source| FollowerDirectoryError::Directory { path: directory.to_owned(), action: "make", source };

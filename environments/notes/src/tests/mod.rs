@@ -4,6 +4,7 @@ mod conformance;
 mod floods;
 mod footprints;
 mod kernels;
+mod late;
 mod messages;
 mod native;
 mod orders;
