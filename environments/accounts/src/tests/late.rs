@@ -121,12 +121,11 @@ fn signed(state: &AccountsState, wanted: &[(usize, Vec<Action>)]) -> Vec<Account
 fn act(producer: &mut BlockProducer<Accounts>, one: &Try, transactions: &[AccountsTransaction]) -> String {
     match one {
         Try::Propose(_) => {
-            for transaction in transactions {
-                producer.submit(transaction.clone()).unwrap();
-            }
+            // What a rollback has given back to the pool may keep others out.
+            let submitted: Vec<_> = transactions.iter().map(|one| producer.submit(one.clone())).collect();
             let rejected = producer.propose_block().unwrap();
             let block = &producer.block(producer.height()).unwrap().block;
-            format!("{:?} {:?} {rejected:?}", block.statement(), block.body())
+            format!("{submitted:?} {:?} {:?} {rejected:?}", block.statement(), block.body())
         }
         Try::RollBack(depth) => format!("{:?}", producer.rollback(producer.height().saturating_sub(*depth))),
         Try::Confirm(depth) => format!("{:?}", producer.confirm(producer.height().saturating_sub(*depth))),
