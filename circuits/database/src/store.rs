@@ -146,13 +146,29 @@ impl Store {
         self.change("write it", |transaction| self.undo_to(transaction, height))
     }
 
-    /// Goes back to `height` and on to those after it, each with its changes, durably and at once: [`Self::roll_back`] and
-    /// [`Self::commit`] for each of `steps`, and never only some of that.
+    /// Notes something, durably and at once, that is no step to another height: going back does not undo it. It is kept in maps of
+    /// its own, which no height changes.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Io`]; then nothing changes.
+    pub fn note(&self, notes: &[Change]) -> Result<(), DatabaseError> {
+        self.change("write it", |transaction| self.apply(transaction, notes).map(drop))
+    }
+
+    /// Goes back to `height` and on to those after it, each with its changes, durably and at once, and [notes](Self::note) something:
+    /// [`Self::roll_back`] and [`Self::commit`] for each of `steps`, and never only some of that.
     ///
     /// # Errors
     /// As these two; then, and if the file cannot be written, nothing changes.
-    pub fn replace(&self, height: u64, steps: &[Vec<Change>], kept: usize) -> Result<(), DatabaseError> {
+    pub fn replace(
+        &self,
+        height: u64,
+        steps: &[Vec<Change>],
+        notes: &[Change],
+        kept: usize,
+    ) -> Result<(), DatabaseError> {
         self.change("write it", |transaction| {
+            self.apply(transaction, notes)?;
             self.undo_to(transaction, height)?;
             let mut latest = height;
             for changes in steps {

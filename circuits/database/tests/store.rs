@@ -79,6 +79,27 @@ fn tries() -> impl Strategy<Value = Vec<Try>> {
     prop::collection::vec(one, 0..20)
 }
 
+#[test]
+fn a_note_is_no_height_and_stays_when_the_heights_after_it_are_undone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("database");
+    let store = Store::create(&path, FORMAT, CHAIN, 0, &[]).expect("a new one");
+    for height in 1..=3 {
+        store.commit(height, &[change((ONE, 0, Some(height as u32)))], KEPT).expect("the next height");
+        store.note(&[change((TWO, height as u8, Some(7)))]).expect("writable");
+    }
+    assert_eq!(store.latest().expect("readable").heights(), [0, 1, 2, 3]);
+    let steps = [vec![change((ONE, 0, Some(20)))]];
+    store.replace(1, &steps, &[change((TWO, 9, Some(9)))], KEPT).expect("kept");
+    store.roll_back(1).expect("kept");
+    drop(store);
+    let view = Store::open(&path, FORMAT).expect("closed").latest().expect("readable");
+    assert_eq!(view.heights(), [0, 1]);
+    assert_eq!(view.entries::<u32>(ONE).expect("readable"), [(vec![0], 1)]);
+    let notes = [1, 2, 3].map(|height| (vec![height], 7)).into_iter().chain([(vec![9], 9)]);
+    assert!(view.entries::<u32>(TWO).expect("readable").into_iter().eq(notes));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -115,7 +136,7 @@ proptest! {
                     now = content.clone();
                     let lists: Vec<Vec<_>> =
                         steps.iter().map(|changes| changes.iter().copied().map(change).collect()).collect();
-                    store.replace(height, &lists, KEPT).expect("kept");
+                    store.replace(height, &lists, &[], KEPT).expect("kept");
                     expected.split_off(&(height + 1));
                     for (next, changes) in (height + 1..).zip(&steps) {
                         apply(&mut now, changes);

@@ -43,7 +43,7 @@ use self::{
     trial::Trial,
 };
 
-/// Steps that can be gone back, which is what a producer can drop and replace. One step is one block, or what is noted of others.
+/// Steps that can be gone back, each of one block: what a producer can drop and replace.
 const KEPT: usize = 1 << 10;
 
 /// Why a follower's directory is not used.
@@ -120,12 +120,16 @@ pub struct FollowerDirectory {
     store: Store,
     path: PathBuf,
     step: u64,
+    /// The first step that can be gone back to.
+    first_step: u64,
     is_behind: bool,
     /// The blocks of the chain whose states are kept, by height, and the state before the first one.
     chain: BTreeMap<u32, Followed>,
     start: (u32, Digest),
     notes: Notes,
     published: Published,
+    /// Producers whose blocks the next superblock does not take.
+    over: BTreeSet<Digest>,
 }
 
 /// What is known beside the chain, which stays when the chain goes back.
@@ -137,23 +141,6 @@ struct Notes {
     proven: BTreeSet<Digest>,
     /// Blocks that are not in the chain, or were not.
     rivals: BTreeSet<Rival>,
-}
-
-impl Notes {
-    /// What makes these notes of earlier ones.
-    fn changes_since(&self, then: &Self) -> Result<Vec<Change>, DatabaseError> {
-        let mut changes = vec![];
-        if self.batched != then.batched {
-            changes.push(BATCHED.change([], self.batched.as_ref())?);
-        }
-        for id in self.proven.difference(&then.proven) {
-            changes.push(proven_change(id)?);
-        }
-        for rival in self.rivals.difference(&then.rivals) {
-            changes.push(rival_change(rival)?);
-        }
-        Ok(changes)
-    }
 }
 
 impl FollowerDirectory {
@@ -187,10 +174,12 @@ impl FollowerDirectory {
             store,
             path,
             step: 0,
+            first_step: 0,
             is_behind: false,
             chain: BTreeMap::new(),
             start,
             notes: Notes::default(),
+            over: BTreeSet::new(),
         };
         opened.reload()?;
         Ok(opened)
@@ -201,6 +190,7 @@ impl FollowerDirectory {
         let view = self.store.latest()?;
         self.follower.restore(self.store.latest()?).map_err(|source| stored(&self.path, source))?;
         self.step = view.height();
+        self.first_step = view.heights().first().copied().unwrap_or(self.step);
         if let Some(start) = view.get(START, &[])? {
             self.start = start;
         }
@@ -298,7 +288,7 @@ impl FollowerDirectory {
         }
         self.check_is_not_behind()?;
         self.is_behind = true;
-        self.commit(&[proven_change(&id)?])?;
+        self.store.note(&[proven_change(&id)?])?;
         self.notes.proven.insert(id);
         self.is_behind = false;
         Ok(())
@@ -306,6 +296,12 @@ impl FollowerDirectory {
 
     fn check_is_not_behind(&self) -> Result<(), FollowerDirectoryError> {
         if self.is_behind { Err(FollowerDirectoryError::Behind { path: self.path.clone() }) } else { Ok(()) }
+    }
+
+    /// Says whose blocks the next superblock does not take, by the commitments to their secrets: what they sign beyond what superblocks
+    /// have taken is not followed any more, and is left for whatever another producer signs.
+    pub fn set_over(&mut self, producers: BTreeSet<Digest>) {
+        self.over = producers;
     }
 
     /// Looks at the files in `directory`, and follows the blocks in them: those that superblocks have taken, as `batched` says, and
@@ -368,15 +364,19 @@ impl FollowerDirectory {
     }
 
     fn turn(&self) -> Option<Turn> {
-        // Steps that are not kept cannot be gone back.
-        let first = (self.step + 1).saturating_sub(KEPT as u64);
-        let kept = self.chain.iter().filter(|(_, followed)| followed.step >= first);
+        let taken = self.notes.batched.map_or(0, |batched| batched.height);
+        let counts = |height: u32, producer: &Digest| height <= taken || !self.over.contains(producer);
+        // Steps that are not kept cannot be gone back. The last one always is.
+        let chain = self.chain.iter().take_while(|(height, followed)| counts(**height, &followed.producer));
+        let kept = chain.filter(|(_, followed)| followed.step >= self.first_step);
         let mut states: BTreeMap<_, _> =
             kept.map(|(height, followed)| (*height, followed.new_state)).collect();
-        if self.step < KEPT as u64 {
+        if self.first_step == 0 {
             states.insert(self.start.0, self.start.1);
         }
-        turn(&states, &self.published.links(), self.notes.batched)
+        let mut links = self.published.links();
+        links.retain(|link| counts(link.height, &link.producer));
+        turn(&states, &links, self.notes.batched)
     }
 
     /// Applies the next block of the chain and stores that. Returns false if no file has a block that applies.
@@ -395,15 +395,24 @@ impl FollowerDirectory {
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), FollowerDirectoryError> {
         self.store.commit(self.step + 1, changes, KEPT)?;
-        self.step += 1;
-        self.follower.move_on(self.store.latest()?);
+        self.is_at(self.step + 1);
         Ok(())
+    }
+
+    /// Notes that a step was stored, and reads from there from now on. Where that cannot be opened, what was stored before shows the
+    /// same of all that is read there.
+    fn is_at(&mut self, step: u64) {
+        self.step = step;
+        self.first_step = self.first_step.max((step + 1).saturating_sub(KEPT as u64));
+        if let Ok(view) = self.store.latest() {
+            self.follower.move_on(view);
+        }
     }
 
     /// Notes what superblocks have taken, if it is news. What is not told any more is still so.
     fn note_batched(&mut self, batched: Option<Batched>) -> Result<(), FollowerDirectoryError> {
         if batched.is_some() && batched != self.notes.batched {
-            self.commit(&[BATCHED.change([], batched.as_ref())?])?;
+            self.store.note(&[BATCHED.change([], batched.as_ref())?])?;
             self.notes.batched = batched;
         }
         Ok(())
@@ -413,15 +422,14 @@ impl FollowerDirectory {
     fn try_from(&self, from: u32) -> Result<Trial, FollowerDirectoryError> {
         let step = self.chain.get(&from).map_or(0, |followed| followed.step);
         let view = self.store.at(step)?;
-        let then = self.notes_in(&view)?;
         let follower = self.follower.at(view).map_err(|source| stored(&self.path, source))?;
-        Ok(Trial { from, step, then, follower, blocks: vec![] })
+        Ok(Trial { from, step, follower, blocks: vec![] })
     }
 
     /// Goes back, and on with the blocks of a trial: all of that, or nothing. What was noted since, of blocks and superblocks, stays.
     /// Returns new rivals, among which are blocks that are left.
     fn turn_to(&mut self, trial: Trial) -> Result<Vec<Rival>, FollowerDirectoryError> {
-        let Trial { from, step, then, follower, blocks } = trial;
+        let Trial { from, step, follower, blocks } = trial;
         self.follower = follower;
         for (height, followed) in self.chain.split_off(&from.saturating_add(1)) {
             // Their files may be gone.
@@ -435,13 +443,10 @@ impl FollowerDirectory {
             steps.push(changes);
         }
         let rivals = self.new_rivals();
+        let notes = rivals.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?;
+        self.store.replace(step, &steps, &notes, KEPT)?;
         self.notes.rivals.extend(&rivals);
-        if let Some(first) = steps.first_mut() {
-            first.extend(self.notes.changes_since(&then)?);
-        }
-        self.store.replace(step, &steps, KEPT)?;
-        self.step = step + steps.len() as u64;
-        self.follower.move_on(self.store.latest()?);
+        self.is_at(step + steps.len() as u64);
         Ok(rivals)
     }
 
@@ -454,7 +459,7 @@ impl FollowerDirectory {
     fn note_rivals(&mut self) -> Result<Vec<Rival>, FollowerDirectoryError> {
         let new = self.new_rivals();
         if !new.is_empty() {
-            self.commit(&new.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?)?;
+            self.store.note(&new.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?)?;
             self.notes.rivals.extend(&new);
         }
         Ok(new)

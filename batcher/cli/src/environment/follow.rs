@@ -20,7 +20,7 @@ use circuits_files::{
     file::{self, FileKind, SMALL_LIMIT},
     text::shown,
 };
-use circuits_protocol::registry::{EnvironmentId, Producer, Registry};
+use circuits_protocol::registry::{EnvironmentId, Producer, Registry, RegistryEntry};
 use circuits_tables::ecdsa::PublicKey;
 use environments_directories::{Batched, FollowerDirectory, Looked, Rival};
 use serde::Serialize;
@@ -35,6 +35,8 @@ use crate::{
     progress,
 };
 
+/// The most refused files that are listed: whoever can write to the directory can have any number of them refused.
+const MAX_REFUSED: usize = 1_000;
 /// How often an interrupt is looked for.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -125,6 +127,7 @@ struct Followed {
     /// Whether superblocks have taken another state than the chain has.
     contradicts: bool,
     rivals: Vec<Rival>,
+    /// The last [`MAX_REFUSED`] files that were refused.
     refused: Vec<RefusedBlock>,
 }
 
@@ -220,13 +223,28 @@ impl Watcher<'_> {
     fn look(&mut self, options: Options) -> Result<(), Failure> {
         let chain_id = self.arguments.place.chain_id;
         // A directory without a state yet is that of a chain without a superblock.
+        let mut next = None;
         let batched = match self.arguments.superblocks.clone() {
-            Some(path) => states::with_latest(&path, Some(chain_id), |state| self.look_at_bundles(state))??,
+            Some(path) => states::with_latest(&path, Some(chain_id), |state| {
+                next = state.number.checked_add(1);
+                self.look_at_bundles(state)
+            })??,
             None => self.look_at_bundles(&SuperblockState::genesis(chain_id))?,
         };
+        if let Some(next) = next {
+            let over = self.entry()?.into_iter().flat_map(|entry| &entry.producers);
+            let over = over.filter(|one| !(one.valid_from..=one.valid_until).contains(&next));
+            let over = over.map(|one| one.commitment).collect();
+            self.directory.set_over(over);
+        }
         let looked = self.directory.look(&self.arguments.blocks, batched)?;
         self.note(looked, options);
         Ok(())
+    }
+
+    /// What the registry says of the environment.
+    fn entry(&self) -> Result<Option<&RegistryEntry>, Failure> {
+        Ok(self.registry.as_ref().map(|registry| registry.entry(self.directory.id())).transpose()?)
     }
 
     /// Notes which blocks are proved, if the bundles have changed. Returns what of the environment is in superblocks.
@@ -270,6 +288,9 @@ impl Watcher<'_> {
             if self.arguments.watch && !options.quiet {
                 let file = refused.file.display().to_string();
                 eprintln!("warning: {} is refused: {}", shown(&file), refused.reason);
+            }
+            if followed.refused.len() == MAX_REFUSED {
+                followed.refused.remove(0);
             }
             followed.refused.push(refused);
         }

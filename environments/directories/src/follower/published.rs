@@ -33,15 +33,24 @@ pub(super) struct Published {
     blocks: BTreeMap<Link, BTreeSet<PathBuf>>,
     /// Files that were looked at, as they were then.
     seen: BTreeMap<PathBuf, Seen>,
+    /// Whether this process has looked before.
+    has_looked: bool,
 }
 
 impl Published {
     pub(super) const fn new(chain_id: u64, environment: EnvironmentId, producers: Vec<Producer>) -> Self {
-        Self { chain_id, environment, producers, blocks: BTreeMap::new(), seen: BTreeMap::new() }
+        Self {
+            chain_id,
+            environment,
+            producers,
+            blocks: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            has_looked: false,
+        }
     }
 
     /// Looks at the files in `directory` that are new, and forgets those that are gone. What `named` knows by a file's name is not
-    /// read. Returns what is refused.
+    /// read in the first look, which would otherwise read all that there ever was; later a file may have been replaced. Returns what is refused.
     ///
     /// # Errors
     /// [`FollowerDirectoryError::Directory`]
@@ -61,7 +70,7 @@ impl Published {
             if self.seen.contains_key(&path) {
                 continue;
             }
-            let link = match named(&path) {
+            let link = match named(&path).filter(|_| !self.has_looked) {
                 Some(link) => Ok(link),
                 None => self.read(&path).map(|block| Link::of(&block)),
             };
@@ -79,6 +88,7 @@ impl Published {
             }
             self.seen.insert(path, now);
         }
+        self.has_looked = true;
         Ok(refused)
     }
 

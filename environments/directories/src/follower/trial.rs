@@ -3,7 +3,7 @@
 use circuits_database::Change;
 use environments_core::{follower::DynFollower, stored::StoredError};
 
-use super::{Notes, RefusedFile, chain::Link, published::Published};
+use super::{RefusedFile, chain::Link, published::Published};
 
 /// A chain that leaves the one in place, as far as its blocks were applied. Nothing of it is stored.
 pub(super) struct Trial {
@@ -11,8 +11,6 @@ pub(super) struct Trial {
     pub(super) from: u32,
     /// The step that led there.
     pub(super) step: u64,
-    /// What was noted by then.
-    pub(super) then: Notes,
     /// It is after the last one of `blocks`.
     pub(super) follower: Box<dyn DynFollower>,
     /// Its blocks above `from`, each with what it changes.

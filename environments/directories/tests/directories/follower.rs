@@ -222,6 +222,8 @@ fn a_block_is_followed_whatever_became_of_another_file_with_it() {
     // Only its name says that it has the second block.
     let named = producer.proposed().join(name);
     fs::write(&named, "junk").unwrap();
+    drop(follower);
+    let mut follower = open_follower(elsewhere.path()).unwrap();
     rollback(&mut producer, 2);
     produce(&mut producer, 9);
     produce(&mut producer, 10);

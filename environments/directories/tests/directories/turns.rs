@@ -3,8 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
+use circuits_core::F;
 use circuits_files::faults;
 use circuits_keys::CircuitCache;
 use environments_conformance::{CHAIN_ID, id, secret};
@@ -12,6 +14,7 @@ use environments_core::{follower::FollowError, published::PublishedBlock};
 use environments_directories::{
     Batched, FollowerDirectory, FollowerStatus, Looked, ProducerDirectory, Refusal, Rival,
 };
+use plonky2::field::types::Field as _;
 use tempfile::TempDir;
 
 use crate::{
@@ -332,4 +335,102 @@ fn whatever_files_there_are_a_follower_reaches_the_highest_chain_that_applies() 
             assert!(expected == 0 || known, "{chosen:b}: {looked:?}");
         }
     }
+}
+
+/// Statements like one, with other states, of which nobody has bodies.
+fn statements(of: &Path, count: u64) -> impl Iterator<Item = PublishedBlock> {
+    let block = decode(of);
+    (0..count).map(move |number| {
+        let mut statement = *block.statement();
+        statement.new_state.0[0] = F::from_canonical_u64(number);
+        let (messages, body) = (block.messages().clone(), block.body().to_vec());
+        PublishedBlock::sign(CHAIN_ID, statement, messages, body, secret(0)).unwrap()
+    })
+}
+
+/// More notes than blocks that can be gone back.
+const MANY: u64 = 1_030;
+
+#[test]
+fn whatever_is_noted_blocks_are_followed_and_chains_that_superblocks_take() {
+    let _alone = alone();
+    let mut published = Published::new(3);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut follower = open_follower(elsewhere.path()).unwrap();
+    let last = published.copy_all().pop().unwrap();
+    for block in statements(&last, MANY) {
+        follower.note_proven(block.statement()).unwrap();
+    }
+    assert_eq!(published.look(&mut follower, None).applied, [1, 2, 3]);
+    // Now as rivals, too.
+    let others: Vec<_> = statements(&last, MANY).collect();
+    for (number, block) in others.iter().enumerate() {
+        fs::write(published.blocks.path().join(format!("rival-{number}")), block.encode().unwrap()).unwrap();
+        if number % 100 == 0 {
+            published.look(&mut follower, None);
+        }
+    }
+    published.look(&mut follower, None);
+    assert_eq!(follower.rivals().count() as u64, MANY);
+    drop(follower);
+    let mut follower = open_follower(elsewhere.path()).unwrap();
+    rollback(&mut published.producer, 2);
+    (8..=12).for_each(|add| produce(&mut published.producer, add));
+    published.copy_all();
+    let statement = *published.producer.producer().statements().last().unwrap();
+    let batched = Batched { height: published.producer.producer().height(), state: statement.new_state };
+    let looked = published.look(&mut follower, Some(batched));
+    assert_eq!((looked.went_back, looked.contradicts), (Some(1), false));
+    assert_agree(&follower, &published.producer);
+}
+
+#[test]
+fn a_second_block_in_the_file_of_the_first_is_seen() {
+    let _alone = alone();
+    let mut published = Published::new(1);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut follower = open_follower(elsewhere.path()).unwrap();
+    let first = files(&published.producer).remove(0);
+    let copy = published.copy(&first);
+    published.look(&mut follower, None);
+    rollback(&mut published.producer, 1);
+    produce(&mut published.producer, 1_000);
+    let second = files(&published.producer).into_iter().find(|file| *file != first).unwrap();
+    fs::copy(&second, &copy).unwrap();
+    // A file's time may be as coarse as a clock's tick.
+    fs::File::options().write(true).open(&copy).unwrap().set_modified(UNIX_EPOCH).unwrap();
+    assert_eq!(published.look(&mut follower, None).rivals, [rival(&second)]);
+}
+
+#[test]
+fn a_producer_whose_time_is_over_moves_no_follower_beyond_superblocks() {
+    let _alone = alone();
+    let mut published = Published::new(2);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other_home = tempfile::tempdir().unwrap();
+    let cache = CircuitCache::default();
+    let mut other =
+        ProducerDirectory::open(other_home.path(), counter(CHAIN_ID, id(0), 1), secret(1), &cache).unwrap();
+    let follower = counter(CHAIN_ID, id(0), 99).follower();
+    let producers = vec![secret(0).producer(), secret(1).producer()];
+    let mut follower = FollowerDirectory::open(elsewhere.path(), follower, producers).unwrap();
+    published.copy_all();
+    assert_eq!(published.look(&mut follower, None).applied, [1, 2]);
+    // Superblocks have the first block, and take no further one of its producer.
+    let first = published.producer.producer().statements()[0];
+    let batched = Batched { height: 1, state: first.new_state };
+    follower.set_over([secret(0).commitment()].into());
+    (5..=7).for_each(|add| produce(&mut published.producer, add));
+    published.copy_all();
+    let looked = published.look(&mut follower, Some(batched));
+    assert_eq!((looked.applied, looked.went_back, follower.height()), (vec![], None, 2));
+    // The other one goes on from there, lower than what is lost.
+    produce(&mut other, 1);
+    assert_eq!(other.producer().statements()[0].new_state, first.new_state, "the same block of another");
+    produce(&mut other, 9);
+    let file = files(&other).pop().unwrap();
+    fs::copy(&file, published.blocks.path().join("of-the-other")).unwrap();
+    let looked = published.look(&mut follower, Some(batched));
+    assert_eq!((looked.applied, looked.went_back), (vec![2], Some(1)));
+    assert_agree(&follower, &other);
 }
