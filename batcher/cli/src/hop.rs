@@ -35,8 +35,8 @@ use crate::{
 /// in three proofs, the last of which has Keccak where the others have Poseidon. It is written beside the bundle, with the
 /// further extension `hop`, and verified. A hop that is there already is verified and kept. One that is damaged, or of a program with
 /// another key, is made anew with a warning; anything else that is there is left alone, and ends the command. Until a hop is made, its
-/// finished proofs are in a folder with the further extension `stages`, and a call that was stopped goes on from them. `settle` makes
-/// hops by itself.
+/// finished proofs are in a folder with the further extension `stages`, or with those of the queue, and a call that was stopped goes
+/// on from them. `settle` makes hops by itself.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Make the hops of these superblock bundles.

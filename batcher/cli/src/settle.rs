@@ -14,7 +14,6 @@ use batcher_settlement::{
 };
 use batcher_verify::verify;
 use circuits_files::text::shown;
-use circuits_keys::CircuitCache;
 use circuits_tasks::shared::Shared;
 use environments_kinds::KINDS;
 use serde::Serialize;
@@ -30,7 +29,8 @@ use crate::{
 
 /// Settle superblocks on L1, and wait until they are final.
 ///
-/// Each superblock is verified, its proof is brought to the form that the contract verifies, which takes about a minute, and a
+/// Each superblock is verified, its proof is brought to the form that the contract verifies, which takes about a minute, here or by
+/// workers of a queue, unless it is beside the bundle. A
 /// transaction is sent and followed until its block is final. What was done is written to the journal before L1 can see
 /// it: a call that was stopped goes on if it is repeated, and nothing is settled twice. A superblock that somebody else
 /// has settled is done; another one of the same number is an error. What others need to follow a superblock is published in blobs of
@@ -114,23 +114,12 @@ impl fmt::Display for Settled {
 }
 
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
-    progress::stop_on_interrupt();
-    let engine = arguments.keys.engine(options)?;
-    arguments
-        .stages
-        .with_shared(&engine, options, |shared| settle(arguments, options, engine.cache(), shared))
-}
-
-fn settle(
-    arguments: &Arguments,
-    options: Options,
-    cache: &CircuitCache,
-    shared: Option<Shared<'_>>,
-) -> Result<Answer, Failure> {
     let Contract { node, contract } = &arguments.contract;
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
+    progress::stop_on_interrupt();
+    let engine = arguments.keys.engine(options)?;
     // Before anything is proved: what is wrong with a file is told at once.
-    let (prover, mut superblocks) = Hops::open(&arguments.files, cache, &progress::STOP, shared)?;
+    let (hops, mut superblocks) = Hops::open(&arguments.files, engine.cache(), &progress::STOP)?;
     if !arguments.no_blobs {
         superblocks = with_data(superblocks, arguments)?;
     }
@@ -142,18 +131,26 @@ fn settle(
             eprintln!("{}", shown(&progress.to_string()));
         }
     };
-    let job = Job {
-        l1: &l1,
-        chain_id: node.l1_chain_id,
-        contract: *contract,
-        signer: &signer,
-        prover: &prover,
-        journal: &journal,
-        policy,
-        listener: &listener,
-        stop: &progress::STOP,
+    let progress = progress::progress(options);
+    let are_made = hops.are_made(&superblocks);
+    let hops = hops.with_progress(progress.as_ref());
+    let settle = |shared: Option<Shared<'_>>| {
+        let job = Job {
+            l1: &l1,
+            chain_id: node.l1_chain_id,
+            contract: *contract,
+            signer: &signer,
+            prover: &hops.with_shared(shared),
+            journal: &journal,
+            policy,
+            listener: &listener,
+            stop: &progress::STOP,
+        };
+        Ok(job.run(&superblocks)?)
     };
-    let records = job.run(&superblocks)?;
+    // A queue that is away keeps nothing waiting that is proved already.
+    let records =
+        if are_made { settle(None)? } else { arguments.stages.with_shared(&engine, options, settle)? };
     let settled = |record: Record| SettledSuperblock {
         number: record.goal.number,
         state: ContractDigest(record.goal.state),

@@ -16,7 +16,7 @@ use batcher_verify::{
 };
 use circuits_core::proof;
 use circuits_keys::CircuitCache;
-use circuits_tasks::shared::Shared;
+use circuits_tasks::{progress::Progress, shared::Shared};
 use thiserror::Error;
 
 use crate::{
@@ -46,8 +46,7 @@ pub struct Hops<'a> {
 }
 
 impl<'a> Hops<'a> {
-    /// Verifies the superblocks of these bundles, and returns them in their order. `stop` stops a hop before its next proof, and its
-    /// stages are shared with workers if there is somewhere to share them.
+    /// Verifies the superblocks of these bundles, and returns them in their order. `stop` stops a hop before its next proof.
     ///
     /// # Errors
     /// [`HopsError`]
@@ -55,7 +54,6 @@ impl<'a> Hops<'a> {
         files: &[PathBuf],
         cache: &'a CircuitCache,
         stop: &'a AtomicBool,
-        shared: Option<Shared<'a>>,
     ) -> Result<(Self, Vec<Superblock>), HopsError> {
         let pinned = PinnedKeys::embedded();
         let (mut superblocks, mut proved) = (vec![], BTreeMap::new());
@@ -68,10 +66,31 @@ impl<'a> Hops<'a> {
             superblocks.push(superblock);
         }
         superblocks.sort_by_key(Superblock::number);
-        Ok((
-            Self { hops: HopProver::new(pinned, cache).with_stop(stop).with_shared(shared), proved },
-            superblocks,
-        ))
+        Ok((Self { hops: HopProver::new(pinned, cache).with_stop(stop), proved }, superblocks))
+    }
+
+    /// Reports the progress of hops.
+    #[must_use]
+    pub fn with_progress(self, progress: &'a dyn Progress) -> Self {
+        Self { hops: self.hops.with_progress(progress), ..self }
+    }
+
+    /// Shares stages with workers, if there is somewhere to share them.
+    #[must_use]
+    pub fn with_shared(self, shared: Option<Shared<'a>>) -> Self {
+        Self { hops: self.hops.with_shared(shared), ..self }
+    }
+
+    /// Whether the hops of all these superblocks are beside the bundles.
+    #[must_use]
+    pub fn are_made(&self, superblocks: &[Superblock]) -> bool {
+        let key = PinnedKeys::embedded().hop.keccak.get();
+        superblocks.iter().all(|superblock| {
+            let proved = self.proved.get(&superblock.number());
+            let path = proved.map(|proved| hop_file::path_beside(&proved.path));
+            let found = path.map(|path| hop_file::find(&path, superblock.statement(), key));
+            matches!(found, Some(Ok(Found::Hop(_))))
+        })
     }
 }
 

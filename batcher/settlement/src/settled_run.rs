@@ -128,7 +128,8 @@ impl LocalL1 {
         let registry: Registry = file::read(FileKind::Registry, &report.registry, SMALL_LIMIT)?;
         let deployed = self.deploy(&registry)?;
         self.deposit_queue(queue)?;
-        let (hops, opened) = Hops::open(&report.superblocks, cache, stop, shared)?;
+        let (hops, opened) = Hops::open(&report.superblocks, cache, stop)?;
+        let hops = hops.with_shared(shared);
         let mut superblocks = vec![];
         for superblock in &opened {
             note(&format!("superblock {}: making the proof for L1", superblock.number()));
