@@ -83,7 +83,8 @@ fn no_entry_is_needless<S: Subject>(subject: &S, changes: &[Change], honest: &Bl
     }
 }
 
-/// A follower has the state of the producer after each block, whether or not it was stored in between.
+/// A follower has the state of the producer after each block, whether or not it was stored in between or starts from a snapshot, of
+/// which nothing is believed that the commitment does not cover.
 ///
 /// # Panics
 /// If the promise is broken.

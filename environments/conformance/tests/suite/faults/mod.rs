@@ -71,12 +71,16 @@ const FAULTS: &[(Fault, &[(&str, &str)])] = &[
         Fault::CommitsToTheHeight,
         &[
             ("different_states_have_different_commitments", "two states at height 1 have one commitment"),
+            ("followers_reach_the_states_of_producers", "is believed"),
             ("what_is_taken_in_is_in_the_state", "leaves no trace in the commitment"),
         ],
     ),
     (
         Fault::CommitsWithoutHolds,
-        &[("what_is_taken_in_is_in_the_state", "leaves no trace in the commitment")],
+        &[
+            ("followers_reach_the_states_of_producers", "is believed"),
+            ("what_is_taken_in_is_in_the_state", "leaves no trace in the commitment"),
+        ],
     ),
     (
         Fault::RemembersByHeight,
