@@ -200,7 +200,7 @@ pub trait Part {
 ///     values: [height],
 ///     parts: [tree, owners],
 ///     derived: |state| state.owner_count = state.owners.len(),
-///     agrees: |state| state.owners.keys().all(|key| state.tree.get(key).is_some()),
+///     agrees: |state| state.owners.iter().all(|(key, _)| state.tree.get(key).is_some()),
 /// });
 /// ```
 #[macro_export]
