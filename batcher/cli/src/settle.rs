@@ -29,13 +29,12 @@ use crate::{
 
 /// Settle superblocks on L1, and wait until they are final.
 ///
-/// Each superblock is verified, its proof is brought to the form that the contract verifies, which takes about a minute, here or by
-/// workers of a queue, unless it is beside the bundle. A
-/// transaction is sent and followed until its block is final. What was done is written to the journal before L1 can see
-/// it: a call that was stopped goes on if it is repeated, and nothing is settled twice. A superblock that somebody else
-/// has settled is done; another one of the same number is an error. What others need to follow a superblock is published in blobs of
-/// the transaction: `l1 follow` reads it. An account that is no batcher settles in a stall only, and only superblocks whose single
-/// block is environment 0's.
+/// Each superblock is verified, and its proof is brought to the form that the contract verifies, unless that is beside the bundle
+/// already: it takes about a minute, here or by workers of a queue. A transaction is sent and followed until its block is final. What
+/// was done is written to the journal before L1 can see it: a call that was stopped goes on if it is repeated, and nothing is settled
+/// twice. A superblock that somebody else has settled is done; another one of the same number is an error. What others need to follow
+/// a superblock is published in blobs of the transaction: `l1 follow` reads it. An account that is no batcher settles in a stall only,
+/// and only superblocks whose single block is environment 0's.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Settle these superblock bundles, in any order.

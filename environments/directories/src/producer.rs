@@ -1,6 +1,7 @@
 //! A producer in a directory.
 
 use std::{
+    convert::Infallible,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -121,11 +122,26 @@ impl ProducerDirectory {
         &mut self,
         work: impl FnOnce(&mut dyn DynEnvironment) -> T,
     ) -> Result<T, ProducerDirectoryError> {
+        let Ok(done) = self.try_step(|producer| Ok::<_, Infallible>(work(producer)))?;
+        Ok(done)
+    }
+
+    /// [`Self::step`], of work that may fail halfway: then nothing of it is stored, and the directory has to be opened again.
+    ///
+    /// # Errors
+    /// As [`Self::step`]. That the work failed is no error of the directory.
+    pub fn try_step<T, E>(
+        &mut self,
+        work: impl FnOnce(&mut dyn DynEnvironment) -> Result<T, E>,
+    ) -> Result<Result<T, E>, ProducerDirectoryError> {
         if self.is_behind {
             return Err(ProducerDirectoryError::Behind { path: self.path() });
         }
         self.is_behind = true;
         let done = work(&mut *self.producer);
+        if done.is_err() {
+            return Ok(done);
+        }
         let changes = self.producer.changes();
         let changes = changes.map_err(|source| ProducerDirectoryError::Stored {
             path: self.path(),

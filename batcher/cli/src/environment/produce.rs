@@ -143,7 +143,7 @@ struct Done {
 }
 
 impl Arguments {
-    /// Does what is to be stored at once, so that a call whose step is not stored can be repeated.
+    /// Does what is to be stored at once or not at all, so that a call that fails can be repeated.
     fn work(
         &self,
         producer: &mut dyn DynEnvironment,
@@ -190,7 +190,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     // What was proposed before is published before it can be confirmed.
     let mut published = directory.publish()?;
     let Done { included, refused } =
-        directory.step(|producer| arguments.work(producer, &cache, lines.as_deref()))??;
+        directory.try_step(|producer| arguments.work(producer, &cache, lines.as_deref()))??;
     let height = directory.producer().height();
     published.extend(directory.publish().map_err(|source| NotPublished { height, source })?);
     let producer = directory.producer();

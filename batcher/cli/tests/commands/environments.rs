@@ -111,6 +111,17 @@ fn wait_for(state: &Path, height: u64) -> Value {
 }
 
 #[test]
+fn a_call_that_is_refused_halfway_can_be_made_again() {
+    let deployment = Deployment::new();
+    deployment.produce(5, &[]);
+    let error = deployment.produce_refused(&["--confirm", "1", "--rollback", "9"]);
+    assert!(error.contains("no proposed block has height 9"), "{error}");
+    let (secret, state) = (deployment.path("secret"), deployment.path("producer"));
+    let own = ["--secret", text(&secret), "--state", text(&state), "--confirm", "1", "--no-block"];
+    assert_eq!(deployment.call("produce", &own, 0)["height"], 1);
+}
+
+#[test]
 fn a_follower_starts_from_the_state_of_another_one_and_from_nothing_else() {
     let deployment = Deployment::new();
     let [first, late, file] = ["first", "late", "snapshot"].map(|name| deployment.path(name));

@@ -7,6 +7,7 @@ use circuits_files::faults;
 use circuits_keys::CircuitCache;
 use environments_conformance::{CHAIN_ID, forging::fixtures::cache, id, secret};
 use environments_core::{
+    ProducerError,
     published::{Evidence, PublishedBlock},
     stored::StoredError,
 };
@@ -232,4 +233,25 @@ fn a_block_that_is_proved_is_not_proved_again() {
     drop(opened);
     let mut opened = open(directory.path()).unwrap();
     assert!(opened.step(|producer| producer.prove_next(cache())).unwrap().unwrap().is_none());
+}
+
+#[test]
+fn nothing_of_a_step_that_fails_halfway_is_stored() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let mut producer = open(directory.path()).unwrap();
+    submit(&mut producer, "{\"add\": 5}").unwrap();
+    producer.step(|producer| producer.propose_block().map(drop)).unwrap().unwrap();
+    let before = seen(&producer);
+    let failed = producer.try_step(|producer| {
+        producer.confirm(1)?;
+        producer.rollback(9).map(drop)
+    });
+    assert!(matches!(failed, Ok(Err(ProducerError::NoSuchBlock { height: 9, .. }))), "{failed:?}");
+    let error = submit(&mut producer, "{\"add\": 6}").unwrap_err();
+    assert!(matches!(error, ProducerDirectoryError::Behind { .. }), "{error}");
+    drop(producer);
+    let mut producer = open(directory.path()).unwrap();
+    assert_eq!(seen(&producer), before);
+    producer.try_step(|producer| producer.confirm(1)).unwrap().unwrap();
 }
