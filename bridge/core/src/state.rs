@@ -1,6 +1,9 @@
 //! What the bridge knows: every message ever emitted, and the balances.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use circuits_core::{
     Digest, F,
@@ -18,7 +21,7 @@ use crate::{
     balance::{BALANCES_DEPTH, BalanceKey, balance_value, unused_balance_value},
     message::{Consumption, MESSAGES_DEPTH, Message, tombstone},
     shared_list::SharedList,
-    stored::{Index, StoredMessages},
+    stored::{Index, OtherMessage, StoredMessages},
 };
 
 /// Leaves of the tree of balances that are no balance.
@@ -349,6 +352,13 @@ impl BridgeState {
             return Some(indices.clone());
         }
         let stored = self.index.with_hash(hash);
+        for &(index, is_in_flight) in &stored {
+            let leaf = if is_in_flight { *hash } else { tombstone() };
+            if self.messages.get(index) != leaf {
+                self.index.reads().fail(ReadFailure::new(OtherMessage { index }));
+                return None;
+            }
+        }
         let pending = || stored.iter().filter(|(_, is_in_flight)| *is_in_flight).map(|(index, _)| *index);
         (!stored.is_empty()).then(|| pending().collect())
     }
@@ -364,16 +374,25 @@ impl BridgeState {
     }
 
     fn in_flight_among(&self, environment: Option<EnvironmentId>) -> impl Iterator<Item = Record> {
-        let mut indices: BTreeSet<u64> = self.index.in_flight(environment).into_iter().collect();
+        // Those that are listed are from or to it, others may be.
+        let listed = self.index.in_flight(environment).into_iter().map(|index| (index, true));
+        let mut indices: BTreeMap<u64, bool> = listed.collect();
         for (&index, is_in_flight) in self.in_flight.iter() {
             if *is_in_flight {
-                indices.insert(index)
+                indices.entry(index).or_insert(false);
             } else {
-                indices.remove(&index)
-            };
+                indices.remove(&index);
+            }
         }
-        let records = indices.into_iter().filter_map(|index| self.record(index));
-        records.filter(move |record| environment.is_none_or(|environment| record.concerns(environment)))
+        let concerns = move |record: &Record| environment.is_none_or(|one| record.concerns(one));
+        indices.into_iter().filter_map(move |(index, is_listed)| {
+            let record = self.record(index).filter(|record| record.consumed.is_none());
+            let is_other = record.as_ref().is_none_or(|record| is_listed && !concerns(record));
+            if is_other {
+                self.index.reads().fail(ReadFailure::new(OtherMessage { index }));
+            }
+            record.filter(concerns)
+        })
     }
 
     /// How many messages are neither claimed nor refunded.
@@ -455,9 +474,9 @@ impl BridgeState {
         consumption: Consumption,
         location: Location,
     ) -> Result<(), TreeError> {
-        self.messages.replace(index, tombstone())?;
+        // What finds the message is compared with its leaf.
         self.set_consumed(index, Some((consumption, location)));
-        Ok(())
+        self.messages.replace(index, tombstone())
     }
 
     /// Records what became of the message at `index`, and returns its hash if there is one.

@@ -66,6 +66,13 @@ pub enum OtherCount {
     Of { environment: EnvironmentId, expected: u64, found: u64 },
 }
 
+/// An index lists another message, or one that is consumed, in the place of one that it must list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message at index {index} is not the one that is listed there")]
+pub struct OtherMessage {
+    pub index: u64,
+}
+
 /// How the messages of a state are found that are stored; those of a state that is not are all in memory.
 #[derive(Clone, Default)]
 pub(crate) struct Index {

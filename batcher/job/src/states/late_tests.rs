@@ -188,7 +188,8 @@ fn what_was_altered_is_found_when_it_is_needed_and_by_reading_everything() {
         let is_found = matches!(whole, InvalidState::Unreadable(_) | InvalidState::Incomplete { .. });
         assert!(is_found || matches!(whole, InvalidState::Bridge(_)), "{whole:?}");
     }
-    // Indices decide nothing that a superblock states, and are compared only with everything else, or by their number.
+    // Indices decide nothing that a superblock states, and are compared when they are needed, by their number and with what they
+    // lead to, and with everything else.
     let key = [&2_u16.to_be_bytes()[..], &8_u64.to_be_bytes()].concat();
     let (whole, claimed) = found(IN_FLIGHT.change(key, None::<&()>).expect("it encodes"));
     assert_eq!((whole, claimed), (InvalidState::Incomplete { map: "in_flight" }, Ok(())));
@@ -237,6 +238,61 @@ fn a_message_that_is_not_listed_as_in_flight_is_missed() {
     // The source still lists it.
     assert_eq!(found(&[2], all), Ok(593));
     assert!(is_missed(found(&[1, 2], all)));
+}
+
+/// An index with as many entries as there are messages may still lead to others.
+#[test]
+fn an_index_that_lists_another_message_cannot_be_read() {
+    let state = with_messages(1, 600, 7);
+    let records = state.bridge.records().enumerate().map(|(index, mut record)| {
+        if index == 20 {
+            record.message.destination = EnvironmentId(3);
+        }
+        record
+    });
+    let bridge = BridgeState::from_records(records, state.bridge.balances()).expect("room for all");
+    let state = SuperblockState { bridge, ..state };
+    let hash = |index| state.bridge.record(index).expect("one of 600").message.hash();
+    let (waiting, claimed) = (hash(8), hash(3));
+    let look = |altered: Vec<Change>, look: &dyn Fn(&BridgeState) -> usize| {
+        let directory = tampered(&state, 1, altered);
+        with_latest(directory.path(), None, |state| look(&state.bridge)).map_err(invalid_state)
+    };
+    let is_wrong = |found| matches!(found, Err(InvalidState::Unreadable(_)));
+
+    let listed = |environment: u16, index: u64, is_listed: bool| {
+        let key = [&environment.to_be_bytes()[..], &index.to_be_bytes()].concat();
+        IN_FLIGHT.change(key, is_listed.then_some(()).as_ref()).expect("it encodes")
+    };
+    let of_2 = |bridge: &BridgeState| bridge.in_flight_of(EnvironmentId(2)).count();
+    let all = |bridge: &BridgeState| bridge.in_flight().count();
+    assert_eq!((look(vec![], &of_2), look(vec![], &all)), (Ok(592), Ok(593)));
+    // One that is consumed, one that does not exist, and one of another environment.
+    for other in [3, 9999, 20] {
+        assert!(is_wrong(look(vec![listed(2, 8, false), listed(2, other, true)], &of_2)), "{other}");
+    }
+    for other in [3, 9999] {
+        let altered =
+            [1, 2].map(|environment| [listed(environment, 8, false), listed(environment, other, true)]);
+        assert!(is_wrong(look(altered.concat(), &all)), "{other}");
+    }
+
+    let found = |hash: Digest, index: u64, is_in_flight: Option<bool>| {
+        let key = [&hash.to_bytes()[..], &index.to_be_bytes()].concat();
+        HASHES.change(key, is_in_flight.as_ref()).expect("it encodes")
+    };
+    let pending = |hash: Digest| move |bridge: &BridgeState| usize::from(bridge.pending(&hash).is_some());
+    assert_eq!((look(vec![], &pending(waiting)), look(vec![], &pending(claimed))), (Ok(1), Ok(0)));
+    let altered = [
+        (waiting, vec![found(waiting, 8, Some(false))]),
+        (waiting, vec![found(waiting, 8, None), found(waiting, 9, Some(true))]),
+        (waiting, vec![found(waiting, 8, None), found(waiting, 9999, Some(true))]),
+        (claimed, vec![found(claimed, 3, Some(true))]),
+        (claimed, vec![found(claimed, 3, None), found(claimed, 8, Some(false))]),
+    ];
+    for (hash, altered) in altered {
+        assert!(is_wrong(look(altered.clone(), &pending(hash))), "{altered:?}");
+    }
 }
 
 #[test]
