@@ -17,7 +17,10 @@ use std::{
     fmt,
     hash::{BuildHasher as _, Hash, RandomState},
     iter,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{
@@ -112,18 +115,22 @@ impl<K, V> LateMap<K, V> {
 }
 
 impl<K: Ord + Clone + Hash + fmt::Debug, V: Clone> LateMap<K, V> {
-    /// The value of a key.
+    /// The value of a key, compared with nothing.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.get_checked(key, |_| true)
+        match self.changes.get(key) {
+            Some(change) => change.as_ref(),
+            None => self.stored.as_ref()?.get(key).map(|kept| &kept.value),
+        }
     }
 
-    /// The value of a key. What is read for the first time has to be right; otherwise that is a failure, and there is no value.
+    /// The value of a key. What is stored has to be right when it is first asked for in this way; otherwise that is a failure, and
+    /// there is no value.
     #[must_use]
     pub fn get_checked(&self, key: &K, is_right: impl FnOnce(Option<&V>) -> bool) -> Option<&V> {
         match self.changes.get(key) {
             Some(change) => change.as_ref(),
-            None => self.stored.as_ref()?.get(key, is_right),
+            None => self.stored.as_ref()?.get_checked(key, is_right),
         }
     }
 
@@ -192,7 +199,7 @@ impl<K: Ord + Clone + Hash + fmt::Debug, V: Clone> LateMap<K, V> {
         self.iter().map(|(_, value)| value)
     }
 
-    /// Sets the value of a key, and returns the one before.
+    /// Sets the value of a key, and returns the one before, as [`Self::get`] gives it. Only [`Self::len`] depends on that one.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let before = self.get(&key).cloned();
         self.changes.insert(key, Some(value));
@@ -200,11 +207,11 @@ impl<K: Ord + Clone + Hash + fmt::Debug, V: Clone> LateMap<K, V> {
         before
     }
 
-    /// Removes a key, and returns its value.
+    /// Removes a key, and returns its value, as [`Self::get`] gives it. Whatever is stored, there is no value afterwards.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let before = self.get(key).cloned()?;
         match &self.stored {
-            Some(stored) if stored.get(key, |_| true).is_some() => self.changes.insert(key.clone(), None),
+            Some(stored) if stored.get(key).is_some() => self.changes.insert(key.clone(), None),
             _ => self.changes.remove(key),
         };
         self.len = self.len.saturating_sub(1);
@@ -228,16 +235,24 @@ impl<K: Ord + Clone + Hash + fmt::Debug, V: Clone + PartialEq> LateMap<K, V> {
 }
 
 impl<K: Ord + Clone + Hash + fmt::Debug, V: Clone> Stored<K, V> {
-    fn get(&self, key: &K, is_right: impl FnOnce(Option<&V>) -> bool) -> Option<&V> {
-        if let Some(found) = self.found.get(key) {
-            return Some(found);
+    fn get(&self, key: &K) -> Option<&Kept<K, V>> {
+        if let Some(kept) = self.found.get(key) {
+            return Some(kept);
         }
-        let value = self.reads.or_default(self.entries.get(key));
-        if !is_right(value.as_ref()) {
-            self.reads.fail(ReadFailure::new(Contradiction::Entry { key: format!("{key:?}") }));
-            return None;
+        let value = self.reads.or_default(self.entries.get(key))?;
+        Some(self.found.keep(key, &value))
+    }
+
+    fn get_checked(&self, key: &K, is_right: impl FnOnce(Option<&V>) -> bool) -> Option<&V> {
+        let kept = self.get(key);
+        if !kept.is_some_and(|kept| kept.is_right.load(Ordering::Relaxed)) {
+            if !is_right(kept.map(|kept| &kept.value)) {
+                self.reads.fail(ReadFailure::new(Contradiction::Entry { key: format!("{key:?}") }));
+                return None;
+            }
+            kept?.is_right.store(true, Ordering::Relaxed);
         }
-        Some(self.found.keep(key, &value?))
+        kept.map(|kept| &kept.value)
     }
 
     fn all(&self) -> &SharedMap<K, V> {
@@ -260,6 +275,8 @@ const WAYS: usize = 4;
 struct Kept<K, V> {
     key: K,
     value: V,
+    /// Whether it was checked. A copy may have read it to change it, and compared it with nothing.
+    is_right: AtomicBool,
     ways: [Slot<K, V>; WAYS],
 }
 
@@ -270,12 +287,12 @@ impl<K, V> Default for Found<K, V> {
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Found<K, V> {
-    fn get(&self, key: &K) -> Option<&V> {
+    fn get(&self, key: &K) -> Option<&Kept<K, V>> {
         let mut slot = &self.first;
         for step in 0_u32.. {
             let kept = slot.get()?;
             if kept.key == *key {
-                return Some(&kept.value);
+                return Some(kept);
             }
             slot = &kept.ways[self.way(step, key)];
         }
@@ -283,16 +300,16 @@ impl<K: Eq + Hash + Clone, V: Clone> Found<K, V> {
     }
 
     /// Keeps a value, unless another thread has kept it.
-    fn keep(&self, key: &K, value: &V) -> &V {
+    fn keep(&self, key: &K, value: &V) -> &Kept<K, V> {
         let (mut slot, mut step) = (&self.first, 0);
         let new = || {
             let ways = [const { OnceLock::new() }; WAYS];
-            Box::new(Kept { key: key.clone(), value: value.clone(), ways })
+            Box::new(Kept { key: key.clone(), value: value.clone(), is_right: AtomicBool::new(false), ways })
         };
         loop {
             let kept = slot.get_or_init(new);
             if kept.key == *key {
-                return &kept.value;
+                return kept;
             }
             slot = &kept.ways[self.way(step, key)];
             step += 1;
@@ -477,6 +494,27 @@ pub(crate) mod tests {
         let late = map();
         assert_eq!(late.get_checked(&4, |value| value.is_some()), None, "it is missing");
         assert_eq!(failed(&late), expected.replace('3', "4"));
+    }
+
+    /// An entry that is not right changes no copy but by the number of its entries, and is no answer of another one.
+    #[test]
+    fn what_was_read_to_be_changed_is_checked_when_it_is_needed() {
+        let is_missing = |value: Option<&u16>| value.is_none();
+        type Change = fn(&mut LateMap<u8, u16>);
+        let changes: [(Change, Option<&u16>); 4] = [
+            (|map| assert_eq!(map.insert(3, 31), Some(30)), Some(&31)),
+            (|map| assert_eq!(map.remove(&3), Some(30)), None),
+            (|map| assert!(map.contains_key(&3)), None),
+            (|map| assert_eq!((map.insert(3, 31), map.remove(&3)), (Some(30), Some(31))), None),
+        ];
+        for (change, expected) in changes {
+            let late = stored([(3, 30)].into());
+            let mut changed = late.clone();
+            change(&mut changed);
+            assert_eq!(changed.get_checked(&3, is_missing), expected);
+            assert_eq!(late.get_checked(&3, is_missing), None);
+            assert!(late.reads().unwrap().check().is_err());
+        }
     }
 
     #[test]

@@ -181,6 +181,25 @@ proptest! {
     }
 }
 
+/// A block does not ask whether its root was there before. The state before it does not have that root either way.
+#[test]
+fn a_root_that_is_found_before_it_is_there_is_not_believed_after_a_rollback() {
+    let (environment, state) = start();
+    let body = Body { arrivals: vec![label(4)], ..Body::default() }.encode();
+    let expected = environment.apply_body(&state, &body).unwrap();
+    let root = expected.notes_root();
+    let mut kept = Kept::new(environment.clone(), &state);
+    let place = [vec![3], root.to_bytes().to_vec()].concat();
+    kept.commit(&[Map("state.root_heights").change(place, Some(&1_u32)).unwrap()]);
+    let kept = kept.opened();
+    let next = environment.apply_body(kept.state(), &body).unwrap();
+    assert_eq!(next.commitment(), expected.commitment());
+    assert_eq!(next.root_height(&root), Some(expected.height()));
+    assert_eq!(next.check_reads(), Ok(()));
+    assert_eq!(kept.state().root_height(&root), None);
+    assert!(kept.state().check_reads().is_err());
+}
+
 #[test]
 fn what_was_altered_is_found_when_it_is_needed() {
     let (environment, state) = start();
