@@ -112,7 +112,7 @@ impl Runner<'_> {
             execution.pass_l1(&effects);
         }
         if superblocks.is_empty() {
-            let (transactions, _) = execution.finish();
+            let (transactions, _) = execution.finish()?;
             return Err(RunError::NoBlock { rejected: transactions.rejected });
         }
         let state = states.latest();
@@ -121,7 +121,7 @@ impl Runner<'_> {
             .check_deposits(|length| queue.digest_of(length))?;
         let (messages, l1) = (lifecycles(&state.bridge), L1Summary::of_verified(&verified.superblocks)?);
         states.check_reads()?;
-        let (transactions, undeliverable) = execution.finish();
+        let (transactions, undeliverable) = execution.finish()?;
         Ok(RunReport {
             blocks: verified.superblocks.iter().map(|one| one.blocks).sum(),
             transactions: transactions.included,

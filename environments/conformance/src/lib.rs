@@ -3,6 +3,7 @@
 pub mod body;
 pub mod chain;
 pub mod commitments;
+pub mod damage;
 pub mod execution;
 pub mod lines;
 pub mod messages;
@@ -140,6 +141,7 @@ macro_rules! conformance {
             lines::dynamic_and_typed_producers_agree,
             storing::stored_producers_go_on_as_they_were,
             storing::followers_reach_the_states_of_producers,
+            damage::what_cannot_be_read_is_told,
             $($more)+
             proving::kernels_have_the_required_bits,
             proving::proven_blocks_verify,

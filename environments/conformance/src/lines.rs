@@ -8,7 +8,7 @@ use environments_core::{
 
 use super::{BLOCKS, Subject, chain_of_blocks, environment, producer};
 
-fn line<T: serde::Serialize>(transaction: &T) -> String {
+pub(crate) fn line<T: serde::Serialize>(transaction: &T) -> String {
     let line = serde_json::to_string(transaction).expect("a transaction is JSON");
     assert!(!line.contains('\n'), "a transaction is one line");
     line

@@ -10,7 +10,7 @@ use environments_core::{
 
 use super::{CHAIN_ID, Subject, chain_of_blocks, environment, producer, propose_valid};
 
-const FORMAT: Format = Format { kind: "conformance", version: 1 };
+pub(crate) const FORMAT: Format = Format { kind: "conformance", version: 1 };
 
 /// What one does with a producer.
 type Step<S> = fn(&S, &mut BlockProducer<<S as Subject>::Environment>);

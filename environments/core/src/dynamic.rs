@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use bridge_core::{BlockMessages, Consumption, Message};
-use circuits_core::Digest;
+use circuits_core::{Digest, stored::ReadFailure};
 use circuits_files::text::without_secrets;
 use circuits_keys::CircuitCache;
 use circuits_protocol::statement::BlockStatement;
@@ -42,6 +42,9 @@ pub enum LineError {
     #[error(transparent)]
     Producer(#[from] ProducerError),
 }
+
+/// Transactions that are in no block, each with its own reason.
+pub type Reasons = Vec<(TransactionId, Box<dyn Error + Send + Sync>)>;
 
 /// What became of the lines of a text; line numbers start at 1.
 #[derive(Debug, Default)]
@@ -82,7 +85,7 @@ pub struct BlockReport {
     pub included: Vec<TransactionId>,
     /// Transactions that were refused, replaced or evicted since the last block, each with its own reason. A rollback brings
     /// back those that the block refused.
-    pub rejected: Vec<(TransactionId, Box<dyn Error + Send + Sync>)>,
+    pub rejected: Reasons,
     /// Transactions of the block that did not do what they ask for, by their position in it.
     pub failed: Vec<(usize, Box<dyn Error + Send + Sync>)>,
 }
@@ -156,7 +159,10 @@ pub trait DynEnvironment: Send + Sync {
     fn propose_block(&mut self) -> Result<BlockReport, ProducerError>;
 
     /// Transactions that are still in no block, each with its own reason; see [`BlockProducer::leftovers`].
-    fn leftovers(&self) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)>;
+    ///
+    /// # Errors
+    /// [`ReadFailure`]
+    fn leftovers(&self) -> Result<Reasons, ReadFailure>;
 
     /// A follower of the environment, at genesis.
     fn follower(&self) -> Box<dyn DynFollower>;
@@ -318,8 +324,8 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         })
     }
 
-    fn leftovers(&self) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)> {
-        boxed(Self::leftovers(self))
+    fn leftovers(&self) -> Result<Reasons, ReadFailure> {
+        Self::leftovers(self).map(boxed)
     }
 
     fn follower(&self) -> Box<dyn DynFollower> {
@@ -365,8 +371,6 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
 }
 
 /// Rejections of whatever state model.
-fn boxed<E: Error + Send + Sync + 'static>(
-    rejected: Vec<Rejected<E>>,
-) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)> {
+fn boxed<E: Error + Send + Sync + 'static>(rejected: Vec<Rejected<E>>) -> Reasons {
     rejected.into_iter().map(|Rejected { id, reason }| (id, Box::from(reason))).collect()
 }

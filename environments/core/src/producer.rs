@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, error::Error, sync::Arc};
 
 use bridge_core::{Consumption, MAX_BLOCK_STEPS, Message};
-use circuits_core::{Digest, F};
+use circuits_core::{Digest, F, stored::ReadFailure};
 use circuits_keys::CircuitCache;
 use circuits_protocol::statement::BlockStatement;
 use plonky2::field::types::Field;
@@ -407,7 +407,10 @@ impl<E: Environment> BlockProducer<E> {
 
     /// What is still in no block, with the reason, as if no more blocks were made: the transactions of users that wait, and
     /// what was replaced or evicted since the last proposal.
-    pub fn leftovers(&self) -> Vec<Rejected<E::Error>> {
+    ///
+    /// # Errors
+    /// [`ReadFailure`]: a reason may be that something could not be read.
+    pub fn leftovers(&self) -> Result<Vec<Rejected<E::Error>>, ReadFailure> {
         let mut leftovers = displacements(self.pool.displaced());
         let mut state = self.state().clone();
         for Pending { id, transaction, .. } in self.pool.transactions() {
@@ -418,7 +421,8 @@ impl<E: Environment> BlockProducer<E> {
             let reason = executed.err().unwrap_or(Rejection::NoRoom);
             leftovers.push(Rejected { id: *id, reason });
         }
-        leftovers
+        state.check_reads()?;
+        Ok(leftovers)
     }
 
     /// Checks natively, before anything is proved, that a statement extends the chain.

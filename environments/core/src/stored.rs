@@ -247,6 +247,8 @@ macro_rules! stored_state {
                     let derive: fn(&mut Self) = $derived;
                     derive(&mut state);
                 )?
+                // A part that is small may be read already.
+                $crate::stored::StoredState::check_reads(&state)?;
                 Ok(state)
             }
 
@@ -256,13 +258,19 @@ macro_rules! stored_state {
             }
 
             fn check_whole(&self) -> Result<(), $crate::stored::StoredError> {
-                $($($crate::stored::Part::read_whole(
-                    &self.$($part).+,
-                    $crate::stored::Map(concat!("state", $(".", stringify!($part)),+)),
-                )?;)*)?
+                let read_whole = || -> ::std::result::Result<(), $crate::stored::StoredError> {
+                    $($($crate::stored::Part::read_whole(
+                        &self.$($part).+,
+                        $crate::stored::Map(concat!("state", $(".", stringify!($part)),+)),
+                    )?;)*)?
+                    Ok(())
+                };
+                let whole = read_whole();
                 let agrees: &[fn(&Self) -> bool] = &[$($agrees)?];
                 let agrees = agrees.iter().all(|agrees| agrees(self));
+                // What cannot be read is missing, and agrees with nothing.
                 $crate::stored::StoredState::check_reads(self)?;
+                whole?;
                 if agrees { Ok(()) } else { Err($crate::stored::StoredError::Beside) }
             }
 

@@ -25,6 +25,10 @@ pub(super) struct ExecutedBlock {
     pub(super) statement: BlockStatement,
 }
 
+fn producer_failed(environment: u16, error: ProducerError) -> RunError {
+    RunError::Producer { environment, reason: chain_of(&error) }
+}
+
 /// The most that the messages of one block take.
 const LARGEST_BLOCK: Capacity = Capacity { new_balances: MAX_BLOCK_STEPS, steps: MAX_BLOCK_STEPS };
 
@@ -64,13 +68,15 @@ impl<'a> Execution<'a> {
     }
 
     /// What became of the transactions, those that are in no block included, and the messages that no environment took in.
-    pub(super) fn finish(mut self) -> (TransactionReport, Vec<Undeliverable>) {
+    pub(super) fn finish(mut self) -> Result<(TransactionReport, Vec<Undeliverable>), RunError> {
         for one in &self.participants {
             let environment = one.producer.id().get();
-            self.transactions.add_rejected(environment, &one.producer.leftovers());
+            let leftovers = one.producer.leftovers();
+            let leftovers = leftovers.map_err(|failure| producer_failed(environment, failure.into()))?;
+            self.transactions.add_rejected(environment, &leftovers);
             self.transactions.add_lines(environment, one.unoffered());
         }
-        (self.transactions, self.undeliverable)
+        Ok((self.transactions, self.undeliverable))
     }
 
     /// Takes over what the block of environment 0 of the superblock before did.
@@ -113,7 +119,7 @@ impl<'a> Execution<'a> {
         if one.producer.pending() == 0 {
             return Ok(None);
         }
-        let failed = |error: ProducerError| RunError::Producer { environment, reason: chain_of(&error) };
+        let failed = |error| producer_failed(environment, error);
         let report = one.producer.propose_block().map_err(failed)?;
         if report.included.is_empty() && report.rejected.is_empty() {
             one.producer.rollback(report.height).map_err(failed)?;

@@ -51,7 +51,7 @@ fn a_nonce_that_is_ahead_waits_for_the_missing_one() {
     producer.submit(second.into()).unwrap();
     assert!(producer.propose_block().unwrap().is_empty());
     assert!(names(&producer, 1).is_empty());
-    let reasons: Vec<_> = producer.leftovers().into_iter().map(|one| one.reason).collect();
+    let reasons: Vec<_> = producer.leftovers().unwrap().into_iter().map(|one| one.reason).collect();
     let ahead =
         |found| Rejection::Environment(Invalid::Nonce { sender: address(0), expected: 0, found }.into());
     assert_eq!(reasons, [ahead(1), ahead(2)]);

@@ -222,8 +222,10 @@ impl<E: Environment> BlockProducer<E> {
         let mut restored = Self::from_state(environment.clone(), base);
         Counters { superblock: restored.superblock, next_serial: restored.next_serial } = counters;
         for (key, stored) in view.entries::<StoredBlock>(BLOCKS)? {
-            let block = restored.execute_again(&codec, number(BLOCKS, &key)?, stored)?;
-            restored.blocks.push_back(block);
+            let block = restored.execute_again(&codec, number(BLOCKS, &key)?, stored);
+            // Without what cannot be read, another block follows, or none.
+            restored.state().check_reads()?;
+            restored.blocks.push_back(block?);
         }
         for (key, ()) in view.entries::<()>(PROVEN)? {
             let serial = number(PROVEN, &key)?;
@@ -235,7 +237,6 @@ impl<E: Environment> BlockProducer<E> {
         restored.stored.base = Some(restored.base.clone());
         restored.stored.blocks = restored.blocks.iter().map(|block| block.serial).collect();
         restored.stored.counters = Some(counters);
-        restored.state().check_reads()?;
         restored.source = source.downgrade();
         *self = restored;
         Ok(())

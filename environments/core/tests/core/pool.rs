@@ -182,7 +182,7 @@ fn leftovers_name_what_keeps_them_from_a_block() {
     let needs = Order { needs: Some(7), ..Order::default() };
     submit(&mut producer, [order(1, 0, 9), order(1, 1, 5), order(2, 7, 6), needs, order(1, 1, 8)]);
     let left = |producer: &BlockProducer<Market>| -> Vec<_> {
-        producer.leftovers().into_iter().map(|one| (one.id, one.reason)).collect()
+        producer.leftovers().unwrap().into_iter().map(|one| (one.id, one.reason)).collect()
     };
     let replaced = (1, Rejection::Replaced { by: 4 });
     let ahead = (2, Rejection::Environment(MarketError::Nonce { expected: 0, found: 7 }));

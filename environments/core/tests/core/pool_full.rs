@@ -41,7 +41,7 @@ fn who_waits_longest_gives_up_the_last_for_what_the_next_block_can_have() {
     }
     assert_eq!(submit(&mut producer, [order(3, 0, 0)]), [4]);
     assert_eq!(waiting(&producer).len(), 4);
-    let leftovers = producer.leftovers();
+    let leftovers = producer.leftovers().unwrap();
     assert!(matches!(leftovers[0].reason, Rejection::Evicted { by: 4 }));
     assert_eq!(next(&mut producer), (vec![4], vec![evicted(2, 4)]));
     assert_eq!(next(&mut producer), (vec![], vec![]), "what was evicted is reported once");
@@ -141,6 +141,6 @@ fn who_fills_a_pool_with_what_comes_too_early_keeps_nobody_out() {
     assert_eq!(producer.pending_count(), MAX_PENDING);
     // Nor may they have more than their share.
     assert_eq!(refused(&mut producer, order(1, 0, 9)), PoolError::TooManyOfSender(sender(1)));
-    let given_up = producer.leftovers()[0].id;
+    let given_up = producer.leftovers().unwrap()[0].id;
     assert_eq!(next(&mut producer), (vec![honest], vec![evicted(given_up, honest)]));
 }

@@ -223,7 +223,7 @@ impl Ledger {
 
     /// Each transaction is in one place.
     fn check_losses(&self) {
-        let leftovers = self.producer.leftovers().into_iter();
+        let leftovers = self.producer.leftovers().unwrap().into_iter();
         let unreported = leftovers.filter(|one| matches!(one.reason, Rejection::Replaced { .. }));
         let mut all = waiting(&self.producer);
         all.extend(self.blocks(0..=u32::MAX));

@@ -3,7 +3,10 @@
 use std::error::Error;
 
 use bridge_core::Consumption;
-use circuits_core::amount::Amount;
+use circuits_core::{
+    amount::Amount,
+    trees::{IndexTree, PRESENT},
+};
 use circuits_database::{Format, Store};
 use circuits_keys::CircuitCache;
 use environments_conformance::{CHAIN_ID, id, secret};
@@ -11,7 +14,7 @@ use environments_core::{
     BlockProducer, Environment, Room,
     pool::{MAX_EARLY_BLOCKS, MAX_PENDING_BYTES},
     producer::Rejected,
-    stored::{Change, Map, StoredError},
+    stored::{Change, Map, Source, StoredError, StoredState as _},
 };
 use environments_counter::{Add, Counter};
 use proptest::prelude::*;
@@ -158,7 +161,7 @@ fn assert_same(restored: &mut BlockProducer<Market>, expected: &mut BlockProduce
     };
     assert_eq!(pending(restored), pending(expected));
     assert!(restored.blocks().map(|block| &block.state).eq(expected.blocks().map(|block| &block.state)));
-    assert_eq!(reasons(restored.leftovers()), reasons(expected.leftovers()));
+    assert_eq!(reasons(restored.leftovers().unwrap()), reasons(expected.leftovers().unwrap()));
 }
 
 proptest! {
@@ -227,6 +230,30 @@ fn storing_a_step_costs_what_it_changes() {
     included(&mut kept.producer);
     let changes = kept.commit().len();
     assert!(changes < 30, "{changes} entries for a block of 4");
+}
+
+/// A tree that is smaller than a page is read at once.
+#[derive(Clone)]
+struct Small {
+    height: u32,
+    tree: IndexTree,
+}
+
+environments_core::stored_state!(Small { values: [height], parts: [tree] });
+
+#[test]
+fn a_small_tree_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+    let small = || Small { height: 0, tree: IndexTree::new(4) };
+    let mut state = small();
+    state.tree.set(3, PRESENT).unwrap();
+    let mut changes = state.changes(None).unwrap();
+    let leaf = changes.iter_mut().find(|change| change.map == Map("state.tree")).unwrap();
+    leaf.value = Some(vec![]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("small.redb");
+    let store = Store::create(&path, FORMAT, CHAIN_ID, 0, &changes).unwrap();
+    let restored = Small::restore(small(), &Source::new(store.latest().unwrap()));
+    assert!(matches!(restored.err(), Some(StoredError::Read(_))));
 }
 
 fn counter() -> Counter {

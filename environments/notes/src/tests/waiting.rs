@@ -65,7 +65,7 @@ fn the_requests_of_an_account_are_tried_by_nonce() {
     });
     producer.submit(second.into()).unwrap();
     assert!(producer.propose_block().unwrap().is_empty());
-    let left = producer.leftovers();
+    let left = producer.leftovers().unwrap();
     assert!(matches!(
         left[0].reason,
         Rejection::Environment(NotesError::State(StateError::StaleAccount { .. }))
@@ -242,7 +242,7 @@ fn a_trade_that_the_order_can_pay_only_after_another_one_waits_for_it() {
     let alone = producer.submit(second.clone().into()).unwrap();
     assert!(producer.propose_block().unwrap().is_empty());
     assert_eq!(producer.pending_count(), 1);
-    let leftovers = producer.leftovers();
+    let leftovers = producer.leftovers().unwrap();
     let Rejection::Environment(NotesError::State(reason)) = &leftovers[0].reason else {
         panic!("{leftovers:?}")
     };

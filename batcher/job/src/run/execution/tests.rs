@@ -33,7 +33,7 @@ fn execute(file: &Path, before: &[Message]) -> (usize, TransactionReport) {
             execution.pass_l1(&L1Effects { emitted: sent.collect(), consumed: vec![] });
         }
     }
-    (blocks, execution.finish().0)
+    (blocks, execution.finish().expect("nothing is read").0)
 }
 
 #[test]

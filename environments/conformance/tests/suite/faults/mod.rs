@@ -2,7 +2,9 @@
 
 mod faulty;
 
-use environments_conformance::{body, chain, commitments, execution, lines, messages, proving, storing};
+use environments_conformance::{
+    body, chain, commitments, damage, execution, lines, messages, proving, storing,
+};
 use environments_core::deps::circuits_prover::panics::contained;
 
 use self::faulty::{Broken, Fault};
@@ -36,6 +38,7 @@ const PROMISES: &[Promise] = promises![
     lines::dynamic_and_typed_producers_agree,
     storing::stored_producers_go_on_as_they_were,
     storing::followers_reach_the_states_of_producers,
+    damage::what_cannot_be_read_is_told,
     messages::blocks_carry_the_messages_of_their_transactions,
     messages::what_is_sent_is_what_was_asked_for,
     messages::no_line_consumes_a_message,
