@@ -13,18 +13,18 @@ use std::{
     collections::BTreeMap,
     fmt, fs,
     process::Command,
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use batcher_circuits::engine::Engine;
 use batcher_job::{planner::MAX_BLOCKS, proof_tree::Work};
 use circuits_tasks::{
-    coordinator::{Coordinator, Inputs, Pace},
+    coordinator::{Coordinator, Inputs},
     graph::{Graph, Task},
     id::KeyBytes,
     in_process::InProcess,
-    progress::{Progress, Quiet},
+    progress::Progress,
     provable::{Catalogue, Provable, ProvableError, Request},
     queue::Queue,
     store::{MemoryStore, Store},
@@ -180,16 +180,7 @@ fn coordinate(
     graph: &Graph,
     inputs: Inputs<'_>,
 ) -> Result<f64, BenchError> {
-    let coordinator = Coordinator {
-        catalogue,
-        store,
-        here,
-        queue,
-        priority: 0,
-        pace: Pace::default(),
-        progress: &Quiet,
-        stop: &AtomicBool::new(false),
-    };
+    let coordinator = Coordinator { queue, ..Coordinator::new(catalogue, store, here) };
     let started = Instant::now();
     coordinator.run(graph, inputs).map_err(BenchError::workers)?;
     Ok(started.elapsed().as_secs_f64())

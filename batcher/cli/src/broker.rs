@@ -124,7 +124,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let listener = TcpListener::bind(arguments.listen).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     // The broker runs the queue once for each task that it lends, so each run does one at a time.
-    let shared = arguments.shared.open(1, arguments.memory, Store::Awaited, options)?;
+    let shared = arguments.shared.open((1, arguments.memory), Store::Awaited, None, options)?;
     let engine = arguments.keys.engine(options)?;
     let hops = HopCircuits::new(engine.pinned(), engine.cache());
     let (catalogue, lines) = (everything(&engine, &hops)?, Lines::new(options));

@@ -26,7 +26,7 @@ use crate::{
     key_arguments::KeyArguments,
     options::Options,
     progress,
-    shared::StageArguments,
+    shared::SharedArguments,
 };
 
 /// Make the proofs of superblocks that L1 verifies.
@@ -35,8 +35,8 @@ use crate::{
 /// in three proofs, the last of which has Keccak where the others have Poseidon. It is written beside the bundle, with the
 /// further extension `hop`, and verified. A hop that is there already is verified and kept. One that is damaged, or of a program with
 /// another key, is made anew with a warning; anything else that is there is left alone, and ends the command. Until a hop is made, its
-/// finished proofs are in a folder with the further extension `stages`, or with those of the queue, and a call that was stopped goes
-/// on from them. `settle` makes hops by itself.
+/// finished proofs are in a folder with the further extension `stages`, and a call that was stopped goes on from them. With a queue, its
+/// workers make hops, and this process makes none. `settle` makes hops by itself.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Make the hops of these superblock bundles.
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    stages: StageArguments,
+    shared: SharedArguments,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: Arguments, options: Options) -> Result<Answer, Fail
     let engine = arguments.keys.engine(options)?;
     let keys = PinnedKeys::embedded();
     progress::stop_on_interrupt();
-    let hops = arguments.stages.with_shared(&engine, options, |shared| {
+    let hops = arguments.shared.left_to_workers(None, options, |shared| {
         let progress = progress::progress(options);
         let prover = HopProver::new(keys, engine.cache())
             .with_progress(progress.as_ref())
@@ -126,16 +126,24 @@ fn make(bundle_path: PathBuf, keys: &PinnedKeys, prover: &HopProver<'_>) -> Resu
     let in_bundle = |source| VerifyError::Bundle { path: bundle_path.clone(), source };
     let statement = bundle.statement().map_err(in_bundle)?;
     let path = path_beside(&bundle_path);
-    match hop_file::find(&path, &statement, keys.hop.keccak.get())? {
-        Found::Hop(hop) => return verified(path, &hop),
-        Found::Damaged(error) => eprintln!("warning: {}; it is made anew", shown(&error.to_string())),
-        Found::Nothing => {}
+    let find = || hop_file::find(&path, &statement, keys.hop.keccak.get());
+    if let Found::Hop(hop) = find()? {
+        return verified(path, &hop);
     }
     let (circuit, _) = keys.find(bundle.key).ok_or_else(|| in_bundle(BundleError::UnknownKey(bundle.key)))?;
     bundle.verify(keys).map_err(in_bundle)?;
     let decoded = proof::decode(&bundle.proof, &superblock_shape(circuit).common);
-    let mut stages = prover.stages(&path);
-    let hop = prover.prove(circuit, decoded.map_err(|error| in_bundle(error.into()))?, &mut stages)?;
+    let decoded = decoded.map_err(|error| in_bundle(error.into()))?;
+    let stages = prover.stages(&path)?;
+    match find()? {
+        Found::Hop(hop) => {
+            stages.clear();
+            return verified(path, &hop);
+        }
+        Found::Damaged(error) => eprintln!("warning: {}; it is made anew", shown(&error.to_string())),
+        Found::Nothing => {}
+    }
+    let hop = prover.prove(circuit, decoded, &stages)?;
     hop_file::write(&path, &hop)?;
     stages.clear();
     Ok(Hop { seconds: Some(started.elapsed().as_secs_f64()), ..verify(path, Some(&statement), keys)? })

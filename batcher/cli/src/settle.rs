@@ -24,13 +24,13 @@ use crate::{
     l1_arguments::{Contract, PolicyArguments, SignerArguments},
     options::Options,
     progress,
-    shared::StageArguments,
+    shared::SharedArguments,
 };
 
 /// Settle superblocks on L1, and wait until they are final.
 ///
 /// Each superblock is verified, and its proof is brought to the form that the contract verifies, unless that is beside the bundle
-/// already: it takes about a minute, here or by workers of a queue. A transaction is sent and followed until its block is final. What
+/// already: it takes about a minute here. With a queue, its workers do it, and `--patience` ends the wait for them. A transaction is sent and followed until its block is final. What
 /// was done is written to the journal before L1 can see it: a call that was stopped goes on if it is repeated, and nothing is settled
 /// twice. A superblock that somebody else has settled is done; another one of the same number is an error. What others need to follow
 /// a superblock is published in blobs of the transaction: `l1 follow` reads it. An account that is no batcher settles in a stall only,
@@ -72,7 +72,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     policy: PolicyArguments,
     #[command(flatten)]
-    stages: StageArguments,
+    shared: SharedArguments,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -132,7 +132,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let progress = progress::progress(options);
     let are_made = hops.are_made(&superblocks);
-    let hops = hops.with_progress(progress.as_ref());
+    let hops = hops.with_progress(progress.as_ref()).with_patience(policy.patience);
     let settle = |shared: Option<Shared<'_>>| {
         let job = Job {
             l1: &l1,
@@ -148,8 +148,11 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         Ok(job.run(&superblocks)?)
     };
     // A queue that is away keeps nothing waiting that is proved already.
-    let records =
-        if are_made { settle(None)? } else { arguments.stages.with_shared(&engine, options, settle)? };
+    let records = if are_made {
+        settle(None)?
+    } else {
+        arguments.shared.left_to_workers(Some(policy.patience), options, settle)?
+    };
     let settled = |record: Record| SettledSuperblock {
         number: record.goal.number,
         state: ContractDigest(record.goal.state),

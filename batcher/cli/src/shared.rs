@@ -1,6 +1,12 @@
 //! Through which queue and which store several machines share their tasks, and how much of them a process does.
 
-use std::{collections::BTreeMap, env, sync::atomic::Ordering, thread::sleep, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::atomic::Ordering,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use batcher_circuits::engine::Engine;
 use batcher_hop::HopCircuits;
@@ -69,31 +75,6 @@ pub(crate) struct CoordinatorArguments {
     pub(crate) replan: bool,
 }
 
-/// Where the stages of hops are shared.
-#[derive(clap::Args, Clone)]
-pub(crate) struct StageArguments {
-    #[command(flatten)]
-    shared: SharedArguments,
-    /// Make this many proofs at the same time.
-    ///
-    /// Each stage of a hop needs the one before, so more than one helps only with other tasks of a queue. With a queue, 0 leaves all
-    /// of them to workers. Without this flag, as many as 6 GB and the cores allow.
-    #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
-}
-
-impl StageArguments {
-    /// As [`SharedArguments::with_shared`].
-    pub(crate) fn with_shared<T>(
-        &self,
-        engine: &Engine,
-        options: Options,
-        work: impl FnOnce(Option<shared::Shared<'_>>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        self.shared.with_shared(self.jobs, engine, options, |_, shared| work(shared))
-    }
-}
-
 /// Why tasks cannot be shared.
 #[derive(Debug, Error)]
 pub(crate) enum SharedError {
@@ -119,6 +100,8 @@ pub(crate) enum SharedError {
     Connection(#[from] ConnectionError),
     #[error(transparent)]
     Queue(#[from] QueueError),
+    #[error("there was no queue for {} seconds: {reason}", .patience.as_secs())]
+    Patience { patience: Duration, reason: String },
     #[error("stopped before the queue had a store")]
     Stopped,
 }
@@ -135,7 +118,7 @@ impl HasExitCode for SharedError {
                 ConnectionError::Pool(_) | ConnectionError::Runtime(_) => ExitCode::Unavailable,
             },
             Self::Queue(error) => error.exit_code(),
-            Self::Stopped => ExitCode::Unavailable,
+            Self::Patience { .. } | Self::Stopped => ExitCode::Unavailable,
         }
     }
 }
@@ -158,12 +141,13 @@ impl SharedArguments {
         self.queue.is_some() || self.store.is_some() || env::var_os(QUEUE_VARIABLE).is_some()
     }
 
-    /// Opens queue and store, for `jobs` tasks at a time within `memory` bytes. Waits until the database answers.
+    /// Opens queue and store, for `jobs` tasks at a time within `memory` bytes. Waits until the database answers, but no longer than
+    /// for `patience`.
     pub(crate) fn open(
         &self,
-        jobs: usize,
-        memory: u64,
+        (jobs, memory): (usize, u64),
         store: Store,
+        patience: Option<Duration>,
         options: Options,
     ) -> Result<Shared, SharedError> {
         let connection = self.connection()?;
@@ -178,7 +162,7 @@ impl SharedArguments {
         if let Some(address) = &self.store {
             drop(ObjectStore::open(address, &BTreeMap::new()).map_err(SharedError::Address)?);
         }
-        let mut waits_for = None;
+        let (begun, mut waits_for) = (Instant::now(), None);
         let address = loop {
             let reason = match queue.migrate().and_then(|()| queue.store_address(self.store.as_deref())) {
                 Ok(Some(address)) => break address,
@@ -189,6 +173,9 @@ impl SharedArguments {
             };
             if STOP.load(Ordering::Relaxed) {
                 return Err(SharedError::Stopped);
+            }
+            if let Some(patience) = patience.filter(|patience| begun.elapsed() >= *patience) {
+                return Err(SharedError::Patience { patience, reason });
             }
             if !options.quiet && waits_for.as_ref() != Some(&reason) {
                 progress::note(&format!("{reason}; waiting"));
@@ -223,7 +210,7 @@ impl SharedArguments {
             return if works { work(jobs, None) } else { Err(SharedError::NoWorkers.into()) };
         }
         // Where nobody else takes a task, however large it is, this process has to; how many it does at a time, `jobs` says.
-        let shared = self.open(jobs, memory_for_tasks(), Store::Needed, options)?;
+        let shared = self.open((jobs, memory_for_tasks()), Store::Needed, None, options)?;
         let hops = HopCircuits::new(engine.pinned(), engine.cache());
         let catalogue = everything(engine, &hops)?;
         let worker = Worker::new(&catalogue, &shared.store, &());
@@ -233,6 +220,20 @@ impl SharedArguments {
             worker: works.then_some(&worker as &dyn Handler),
         };
         work(jobs, Some(shared))
+    }
+
+    /// Calls `work` with queue and store, if tasks are to be left to workers. They have to be there within `patience`.
+    pub(crate) fn left_to_workers<T>(
+        &self,
+        patience: Option<Duration>,
+        options: Options,
+        work: impl FnOnce(Option<shared::Shared<'_>>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if !self.is_given() {
+            return work(None);
+        }
+        let Shared { queue, store } = self.open((1, 0), Store::Needed, patience, options)?;
+        work(Some(shared::Shared { queue: &queue, store: &store, worker: None }))
     }
 }
 
@@ -261,5 +262,21 @@ impl CapacityArguments {
     pub(crate) fn amount(&self) -> (usize, u64) {
         let memory = self.memory.unwrap_or_else(memory_for_tasks);
         (progress::jobs_within(self.jobs, memory), memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_is_away_is_waited_for_as_long_as_patience_lasts() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let away = format!("host={} user=superblock dbname=postgres", directory.path().display());
+        let arguments = SharedArguments { queue: Some(away), store: None, dead_after: 60 };
+        let (options, patience) =
+            (Options { json: true, quiet: true, strict: false }, Duration::from_millis(1));
+        let error = arguments.open((1, 0), Store::Needed, Some(patience), options).err().expect("it is away");
+        assert!(matches!(error, SharedError::Patience { .. }), "{error}");
     }
 }

@@ -95,8 +95,7 @@ impl fmt::Display for Proved {
 
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     progress::stop_on_interrupt();
-    let (jobs, memory) = arguments.capacity.amount();
-    let shared = arguments.shared.open(jobs, memory, Store::Awaited, options)?;
+    let shared = arguments.shared.open(arguments.capacity.amount(), Store::Awaited, None, options)?;
     let engine = arguments.keys.engine(options)?;
     let hops = HopCircuits::new(engine.pinned(), engine.cache());
     let (catalogue, lines) = (everything(&engine, &hops)?, Lines::new(options));

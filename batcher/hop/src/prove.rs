@@ -1,6 +1,11 @@
 //! Makes hops: carries out their graphs.
 
-use std::{path::Path, sync::atomic::AtomicBool};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys};
 use circuits_core::{
@@ -11,7 +16,7 @@ use circuits_keys::CircuitCache;
 use circuits_protocol::statement::SuperblockStatement;
 use circuits_tasks::{
     circuit::KeyedProof,
-    coordinator::{Coordinator, GraphRunError, Pace},
+    coordinator::{Coordinator, GraphRunError},
     in_process::InProcess,
     progress::{Progress, Quiet},
     provable::Catalogue,
@@ -56,16 +61,17 @@ impl From<GraphRunError> for HopProveError {
     }
 }
 
-/// Of provers that nobody asks to stop.
-static NEVER: AtomicBool = AtomicBool::new(false);
+/// How often it is looked whether another process is done.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Makes hops, in this process or with others.
 pub struct HopProver<'a> {
     pinned: &'a PinnedKeys,
     circuits: HopCircuits<'a>,
     progress: &'a dyn Progress,
-    stop: &'a AtomicBool,
+    stop: Option<&'a AtomicBool>,
     shared: Option<Shared<'a>>,
+    patience: Option<Duration>,
 }
 
 impl<'a> HopProver<'a> {
@@ -76,8 +82,9 @@ impl<'a> HopProver<'a> {
             pinned,
             circuits: HopCircuits::new(pinned, cache),
             progress: &Quiet,
-            stop: &NEVER,
+            stop: None,
             shared: None,
+            patience: None,
         }
     }
 
@@ -90,7 +97,7 @@ impl<'a> HopProver<'a> {
     /// Stops before the next stage once `stop` is set.
     #[must_use]
     pub fn with_stop(self, stop: &'a AtomicBool) -> Self {
-        Self { stop, ..self }
+        Self { stop: Some(stop), ..self }
     }
 
     /// Shares the stages with workers, if there is somewhere to share them.
@@ -99,11 +106,34 @@ impl<'a> HopProver<'a> {
         Self { shared, ..self }
     }
 
-    /// Where the finished stages of the hop in the file `hop` lie until it is written: with the tasks that are shared, or else beside
-    /// the file.
+    /// Waits for workers no longer than so without any of them proving a stage.
     #[must_use]
-    pub fn stages(&self, hop: &Path) -> Stages<'a> {
-        self.shared.map_or_else(|| Stages::beside(hop), |shared| Stages::among(shared.store))
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
+    /// Where the finished stages of the hop in the file `hop` lie until it is written: with the tasks that are shared, or else beside
+    /// the file. Waits while another process makes the same hop there: look for the file once more after this.
+    ///
+    /// # Errors
+    /// [`HopProveError::Stopped`]
+    pub fn stages(&self, hop: &Path) -> Result<Stages<'a>, HopProveError> {
+        if let Some(shared) = self.shared {
+            return Ok(Stages::among(shared.store));
+        }
+        let mut is_told = false;
+        loop {
+            if let Some(stages) = Stages::beside(hop) {
+                return Ok(stages);
+            }
+            if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(HopProveError::Stopped);
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                self.progress.note(&format!("another process makes {}; waiting", hop.display()));
+            }
+            thread::sleep(LOOK_INTERVAL);
+        }
     }
 
     /// Makes the hop of a proof of a superblock circuit. One of the `stages` that is there is not made again.
@@ -114,30 +144,27 @@ impl<'a> HopProver<'a> {
         &self,
         circuit: SuperblockCircuit,
         proof: Proof,
-        stages: &mut Stages<'_>,
+        stages: &Stages<'_>,
     ) -> Result<HopProof, HopProveError> {
         let statement = SuperblockStatement::decode(&proof.public_inputs)?;
         let graph = self.circuits.graph(circuit, &statement)?;
         let number = u32::try_from(statement.number.to_canonical_u64()).unwrap_or(u32::MAX);
         let key = self.pinned.superblock(circuit).ok_or(HopGraphError::UnknownSuperblock(circuit))?;
         let superblock = KeyedProof { proof, key: key.clone() }.encode();
-        let coordinator = Coordinator {
-            catalogue: &self.circuits.add_to(Catalogue::default()),
-            store: stages.store(),
-            here: &InProcess::new(1, STAGE_BYTES),
+        let (catalogue, here) = (self.circuits.add_to(Catalogue::default()), InProcess::new(1, STAGE_BYTES));
+        let mut coordinator = Coordinator {
             queue: self.shared.map(|shared| shared.queue),
+            worker: self.shared.and_then(|shared| shared.worker),
+            patience: self.patience,
             priority: priority(number),
-            pace: Pace::default(),
             progress: self.progress,
-            stop: self.stop,
+            ..Coordinator::new(&catalogue, stages.store(), &here)
         };
+        if let Some(stop) = self.stop {
+            coordinator.stop = stop;
+        }
         let input = |position| if position == 0 { Ok(superblock.clone()) } else { Ok(stage_input()?) };
-        let coordinate = || coordinator.run(&graph, &input);
-        let last = match self.shared {
-            Some(shared) => shared.beside_worker(coordinate)?,
-            None => coordinate()?,
-        };
-        stages.finished(&graph);
+        let last = coordinator.run(&graph, &input)?;
         Ok(HopProof::from_calldata(self.circuits.keccak_key(), &last, &statement.encode())?)
     }
 }

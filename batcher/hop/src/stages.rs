@@ -1,14 +1,13 @@
 //! Where the finished stages of a hop lie until it is written, so that one that was interrupted goes on.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
 };
 
 use circuits_tasks::{
     folder::FolderStore,
-    graph::Graph,
-    store::{MemoryStore, Object, Store},
+    store::{MemoryStore, Store},
 };
 
 /// The extension of the folder beside a hop.
@@ -18,60 +17,61 @@ const EXTENSION: &str = "stages";
 pub struct Stages<'a>(Place<'a>);
 
 enum Place<'a> {
-    /// A folder of this hop alone.
-    Folder(PathBuf, FolderStore),
+    /// A folder of this hop alone, locked if the file system has locks.
+    Folder {
+        path: PathBuf,
+        store: FolderStore,
+        _lock: Option<File>,
+    },
     Memory(MemoryStore),
-    /// Among other tasks, and which of them were finished.
-    Shared(&'a dyn Store, Vec<Object>),
+    Shared(&'a dyn Store),
 }
 
 impl<'a> Stages<'a> {
-    /// Those in the folder that has the name of the hop's file and an extension. If it cannot be made, they are kept in memory:
-    /// that a hop would not go on is no reason to do without it.
+    /// Those in the folder that has the name of the hop's file and an extension; `None` while another process is at it. If the folder
+    /// cannot be made, they are kept in memory: that a hop would not go on is no reason to do without it.
     #[must_use]
-    pub fn beside(hop: &Path) -> Self {
-        let mut name = hop.as_os_str().to_owned();
-        name.push(".");
-        name.push(EXTENSION);
-        let folder = PathBuf::from(name);
-        match fs::create_dir_all(&folder) {
-            Ok(()) => {
-                let store = FolderStore::new(&folder);
-                Self(Place::Folder(folder, store))
-            }
-            Err(_) => Self(Place::Memory(MemoryStore::default())),
+    pub fn beside(hop: &Path) -> Option<Self> {
+        let path = folder_beside(hop);
+        if fs::create_dir_all(&path).is_err() {
+            return Some(Self(Place::Memory(MemoryStore::default())));
         }
+        let lock = File::open(&path).ok();
+        if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
+            return None;
+        }
+        let store = FolderStore::new(&path);
+        Some(Self(Place::Folder { path, store, _lock: lock }))
     }
 
-    /// Those in a store that has other tasks too.
+    /// Those in a store that has other tasks too, and keeps them: others may make the same hop.
     #[must_use]
-    pub fn among(store: &'a dyn Store) -> Self {
-        Self(Place::Shared(store, vec![]))
+    pub const fn among(store: &'a dyn Store) -> Self {
+        Self(Place::Shared(store))
     }
 
     /// The store that has them.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         match &self.0 {
-            Place::Folder(_, store) => store,
+            Place::Folder { store, .. } => store,
             Place::Memory(store) => store,
-            Place::Shared(store, _) => *store,
+            Place::Shared(store) => *store,
         }
     }
 
-    /// Notes that the proofs of this graph are there.
-    pub(crate) fn finished(&mut self, graph: &Graph) {
-        if let Place::Shared(_, finished) = &mut self.0 {
-            finished.extend(graph.tasks().map(|(id, _)| Object::Proof(id)));
-        }
-    }
-
-    /// Removes what is finished, once the hop is kept. What cannot be removed takes space and does no harm.
+    /// Removes what is this hop's alone, once it is kept. What cannot be removed takes space and does no harm.
     pub fn clear(self) {
-        match self.0 {
-            Place::Folder(folder, _) => drop(fs::remove_dir_all(folder)),
-            Place::Memory(_) => {}
-            Place::Shared(store, finished) => finished.iter().for_each(|proof| drop(store.remove(proof))),
+        if let Place::Folder { path, .. } = self.0 {
+            drop(fs::remove_dir_all(path));
         }
     }
+}
+
+/// The folder of the stages of the hop in a file.
+fn folder_beside(hop: &Path) -> PathBuf {
+    let mut name = hop.as_os_str().to_owned();
+    name.push(".");
+    name.push(EXTENSION);
+    name.into()
 }

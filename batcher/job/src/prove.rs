@@ -113,16 +113,14 @@ impl Prover<'_> {
             store,
             here: &InProcess::new(self.jobs.max(1), self.jobs.max(1) as u64 * TASK_BYTES),
             queue: self.shared.map(|shared| shared.queue),
+            worker: self.shared.and_then(|shared| shared.worker),
+            patience: None,
             priority: priority(plan.transition.new_state.number),
             pace: Pace::default(),
             progress: self.progress,
             stop: self.stop,
         };
-        let coordinate = || coordinator.run(planned.graph(), &|position| planned.input(position));
-        let proof = match self.shared {
-            Some(shared) => shared.beside_worker(coordinate)?,
-            None => coordinate()?,
-        };
+        let proof = coordinator.run(planned.graph(), &|position| planned.input(position))?;
         let common = &superblock_shape(plan.tree.source).common;
         let KeyedProof { proof, key } = KeyedProof::decode(&proof, common)?;
         Ok(Finished { proof, key })

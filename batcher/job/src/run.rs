@@ -229,18 +229,15 @@ impl Runner<'_> {
             store: proofs,
             here: &InProcess::new(jobs, jobs as u64 * TASK_BYTES),
             queue: self.shared.map(|shared| shared.queue),
+            // A block without parts leaves nothing to a queue.
+            worker: self.shared.and_then(|shared| shared.worker).filter(|_| graph.graph().len() > 1),
+            patience: None,
             priority: priority(number),
             pace: Pace::default(),
             progress: &OfBlocks(self.progress),
             stop: self.stop,
         };
-        let prove = || graph.prove_with(&coordinator);
-        let proven = match self.shared {
-            // A block without parts leaves nothing to a queue.
-            Some(shared) if graph.graph().len() > 1 => shared.beside_worker(prove),
-            _ => prove(),
-        };
-        let block = match proven {
+        let block = match graph.prove_with(&coordinator) {
             Ok(block) => block,
             Err(ProveError::Run(error)) if matches!(*error, GraphRunError::Stopped) => {
                 return Err(RunError::Stopped);

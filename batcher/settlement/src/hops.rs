@@ -1,10 +1,10 @@
 //! What L1 verifies of superblocks: hops, found beside the bundles or made.
 
-use std::{collections::BTreeMap, error::Error, path::PathBuf, sync::atomic::AtomicBool};
+use std::{collections::BTreeMap, error::Error, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 
 use alloy_primitives::B256;
 use batcher_hop::{
-    HopProver,
+    HopProof, HopProver,
     circuits::keccak_common,
     file::{self as hop_file, Found},
     keys::outer_digest,
@@ -75,6 +75,12 @@ impl<'a> Hops<'a> {
         Self { hops: self.hops.with_progress(progress), ..self }
     }
 
+    /// Waits for workers no longer than so without any of them proving a stage.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { hops: self.hops.with_patience(patience), ..self }
+    }
+
     /// Shares stages with workers, if there is somewhere to share them.
     #[must_use]
     pub fn with_shared(self, shared: Option<Shared<'a>>) -> Self {
@@ -104,23 +110,31 @@ impl Prove for Hops<'_> {
             self.proved.get(&superblock.number()).ok_or("the superblock's key is not the program's")?;
         let path = hop_file::path_beside(bundle);
         let key = PinnedKeys::embedded().hop.keccak.get();
-        let found = hop_file::find(&path, superblock.statement(), key);
-        let hop = match found {
+        let find = || hop_file::find(&path, superblock.statement(), key);
+        if let Ok(Found::Hop(hop)) = find() {
+            return Ok(for_l1(&hop));
+        }
+        let stages = self.hops.stages(&path)?;
+        let hop = match find() {
             Ok(Found::Hop(hop)) => *hop,
-            Ok(Found::Nothing | Found::Damaged(_)) | Err(_) => {
+            found => {
                 let bundle = verify::read(bundle)?;
                 let decoded = proof::decode(&bundle.proof, &superblock_shape(*circuit).common)?;
-                let mut stages = self.hops.stages(&path);
-                let hop = self.hops.prove(*circuit, decoded, &mut stages)?;
+                let hop = self.hops.prove(*circuit, decoded, &stages)?;
                 // It is for later calls: that it cannot be written, or that something else is there, is no reason to do without
                 // it now.
                 if found.is_ok() {
                     let _ = hop_file::write(&path, &hop);
                 }
-                stages.clear();
                 hop
             }
         };
-        Ok(L1Proof { outer_digest: B256::new(hop.outer_digest()), proof: hop.to_calldata().into() })
+        stages.clear();
+        Ok(for_l1(&hop))
     }
+}
+
+/// What the contract verifies of a hop.
+fn for_l1(hop: &HopProof) -> L1Proof {
+    L1Proof { outer_digest: B256::new(hop.outer_digest()), proof: hop.to_calldata().into() }
 }

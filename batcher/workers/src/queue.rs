@@ -37,6 +37,18 @@ const SPARE_CONNECTIONS: usize = 4;
 /// How long to wait before trying again to listen for ends of jobs.
 const LISTEN_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The number of the lock of whoever makes the table of the store: the bytes of "sb-store".
+const MAKES_STORE: i64 = i64::from_be_bytes(*b"sb-store");
+
+/// The longest time for an answer of the database: one that takes connections and does not answer is away.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What the database answers, if it does.
+async fn answered<T>(answer: impl Future<Output = Result<T, QueueError>>) -> Result<T, QueueError> {
+    let late = || format!("no answer for {} seconds", ANSWER_TIMEOUT.as_secs());
+    timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(|_| Err(QueueError::Away { source: late().into() }))
+}
+
 /// How a queue treats its jobs. All of its workers should have the same times.
 #[derive(Clone, Debug)]
 pub struct QueueOptions {
@@ -122,9 +134,10 @@ impl PostgresQueue {
     /// [`QueueError::Refused`] if another one is set than the one that is asked for, or what the database reports.
     pub fn store_address(&self, asked: Option<&str>) -> Result<Option<String>, QueueError> {
         let table = self.schema.identifier("store");
-        // One row at most.
+        // One row at most. Of several that make a table that is missing at the same time, all but one would fail.
         let make = format!(
-            "create table if not exists {table} (is_one bool primary key default true check (is_one), address text not null)"
+            "do $$ begin perform pg_advisory_xact_lock({MAKES_STORE}); create table if not exists {table} \
+             (is_one bool primary key default true check (is_one), address text not null); end $$"
         );
         self.query(&make, &[])?;
         if let Some(asked) = asked {
@@ -156,10 +169,14 @@ impl PostgresQueue {
     }
 
     pub(crate) async fn migrate_now(&self) -> Result<(), QueueError> {
-        // A connection of its own first: its error says whether the server is away or refuses.
-        drop(self.pool()?.pool().get().await.map_err(queue_error)?);
-        let utils = WorkerUtils::new(self.database.clone(), self.schema.clone());
-        utils.migrate().await.map_err(queue_error)
+        let pool = self.pool()?.pool();
+        answered(async {
+            // A connection of its own first: its error says whether the server is away or refuses.
+            drop(pool.get().await.map_err(queue_error)?);
+            let utils = WorkerUtils::new(self.database.clone(), self.schema.clone());
+            utils.migrate().await.map_err(queue_error)
+        })
+        .await
     }
 
     /// The channel on which the end of a job is told.
@@ -178,10 +195,10 @@ impl PostgresQueue {
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<tokio_postgres::Row>, QueueError> {
         let pool = self.pool()?.pool();
-        self.blocking.wait(async {
+        self.blocking.wait(answered(async {
             let client = pool.get().await.map_err(queue_error)?;
             client.query(sql, values).await.map_err(queue_error)
-        })
+        }))
     }
 
     /// Starts to listen for ends of jobs, once.

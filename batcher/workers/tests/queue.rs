@@ -327,6 +327,22 @@ fn the_first_who_names_a_store_sets_it_for_everybody() {
 }
 
 #[test]
+fn processes_that_begin_at_the_same_time_prepare_a_database_together() {
+    let server = server();
+    for round in 0..10 {
+        let options = QueueOptions { schema: format!("round_{round}"), ..options(1) };
+        scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    let queue = queue(&server, options.clone());
+                    assert_eq!(queue.store_address(None).expect("an answer"), None);
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn a_connection_string_is_refused_without_repeating_it() {
     for text in [
         "postgres://name:hunter2@",

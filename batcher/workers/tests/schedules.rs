@@ -21,7 +21,6 @@ use circuits_tasks::{
     graph::Graph,
     id::TaskId,
     in_process::InProcess,
-    progress::Quiet,
     proof::StoredProof,
     provable::Catalogue,
     queue::{Handled, Handler, Queue as _},
@@ -49,7 +48,8 @@ const CHILD_CONNECTION: &str = "SUPERBLOCK_TEST_CONNECTION";
 const CHILD_FOLDER: &str = "SUPERBLOCK_TEST_FOLDER";
 
 /// Looks often, since much goes wrong.
-const PACE: Pace = Pace { look: Duration::from_millis(300), survey: Duration::from_millis(600) };
+const PACE: Pace =
+    Pace { look: Duration::from_millis(300), survey: Duration::from_millis(600), stall: PATIENCE };
 
 /// Every hour is an hour ahead for a program that loads this.
 const CLOCK: &str = r#"
@@ -118,18 +118,9 @@ fn graph(seed: u64) -> Graph {
 
 /// Proves a graph, however often it has to be tried.
 fn prove(graph: &Graph, store: &dyn Store, queue: &PostgresQueue) -> Vec<u8> {
-    let (catalogue, here, stop) =
-        (Catalogue::default().with(Toy), InProcess::new(1, MEMORY), AtomicBool::new(false));
-    let coordinator = Coordinator {
-        catalogue: &catalogue,
-        store,
-        here: &here,
-        queue: Some(queue),
-        priority: 0,
-        pace: PACE,
-        progress: &Quiet,
-        stop: &stop,
-    };
+    let (catalogue, here) = (Catalogue::default().with(Toy), InProcess::new(1, MEMORY));
+    let coordinator = Coordinator::new(&catalogue, store, &here);
+    let coordinator = Coordinator { queue: Some(queue), pace: PACE, ..coordinator };
     let tasks: Vec<_> = graph.tasks().map(|(_, task)| task.clone()).collect();
     let start = Instant::now();
     loop {

@@ -32,7 +32,7 @@ use std::{
     error::Error,
     panic::resume_unwind,
     sync::atomic::{AtomicBool, Ordering},
-    thread,
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -43,7 +43,7 @@ use crate::{
     id::TaskId,
     in_process::InProcess,
     private::Private,
-    progress::{Progress, Reported},
+    progress::{Progress, Quiet, Reported},
     provable::Catalogue,
     queue::{GivenUp, Handled, Handler, Offer, Queue, QueueError},
     store::{Object, Store, StoreError},
@@ -60,12 +60,18 @@ pub struct Pace {
     pub look: Duration,
     /// After how long everything is looked at and offered again, since queues forget, and stores too.
     pub survey: Duration,
+    /// After how long without a proof people are told which task workers leave undone.
+    pub stall: Duration,
 }
 
-/// Short beside the seconds that a proof takes.
+/// Looks are short, and a stall is long, beside the seconds that a proof takes.
 impl Default for Pace {
     fn default() -> Self {
-        Self { look: Duration::from_secs(1), survey: Duration::from_secs(30) }
+        Self {
+            look: Duration::from_secs(1),
+            survey: Duration::from_secs(30),
+            stall: Duration::from_secs(120),
+        }
     }
 }
 
@@ -90,9 +96,27 @@ pub enum GraphRunError {
     /// The queue cannot be used.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// Workers have proved nothing for too long.
+    #[error(
+        "nothing was proved for {} seconds: task {label} is left to workers, one of which needs {} MiB of memory{}",
+        .patience.as_secs(), .memory >> 20, because(.reason.as_deref())
+    )]
+    Patience {
+        label: String,
+        /// Bytes that the task needs.
+        memory: u64,
+        patience: Duration,
+        /// Why queue or store cannot be used, if they cannot.
+        reason: Option<String>,
+    },
     /// The caller asked to stop.
     #[error("stopped; finished proofs are kept and the same command goes on from them")]
     Stopped,
+}
+
+/// A reason at the end of a message.
+fn because(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!("; {reason}"))
 }
 
 impl GraphRunError {
@@ -101,9 +125,12 @@ impl GraphRunError {
         match self {
             Self::Store(error) | Self::Task(TaskError::Store(error)) => error.is_passing(),
             Self::Queue(error) => error.is_passing(),
-            Self::GivenUp { .. } | Self::Task(_) | Self::Input { .. } | Self::Graph(_) | Self::Stopped => {
-                false
-            }
+            Self::GivenUp { .. }
+            | Self::Task(_)
+            | Self::Input { .. }
+            | Self::Graph(_)
+            | Self::Patience { .. }
+            | Self::Stopped => false,
         }
     }
 }
@@ -122,8 +149,12 @@ pub struct Coordinator<'a> {
     /// Does the tasks that must not leave this process, and all others without [`Self::queue`]. It is this coordinator's alone:
     /// nobody else finds what stays in this process.
     pub here: &'a InProcess,
-    /// Does the tasks that any worker may do.
+    /// Has the tasks done that any worker may do.
     pub queue: Option<&'a dyn Queue>,
+    /// Does tasks of the queue while the coordinator runs, whoever offered them. Without it all of them are left to others.
+    pub worker: Option<&'a dyn Handler>,
+    /// The longest time without a proof that was not there before. Without it, others may take as long as they like.
+    pub patience: Option<Duration>,
     /// The priority of the graph's tasks; the lowest comes first.
     pub priority: i16,
     /// How often it looks.
@@ -134,7 +165,27 @@ pub struct Coordinator<'a> {
     pub stop: &'a AtomicBool,
 }
 
-impl Coordinator<'_> {
+/// Of coordinators that nobody asks to stop.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+impl<'a> Coordinator<'a> {
+    /// A coordinator that proves everything in this process, shows nothing, and goes on to the end.
+    #[must_use]
+    pub fn new(catalogue: &'a Catalogue<'a>, store: &'a dyn Store, here: &'a InProcess) -> Self {
+        Self {
+            catalogue,
+            store,
+            here,
+            queue: None,
+            worker: None,
+            patience: None,
+            priority: 0,
+            pace: Pace::default(),
+            progress: &Quiet,
+            stop: &NEVER,
+        }
+    }
+
     /// Proves every task of `graph` that has no proof in the store, and returns the root's. Tasks that were begun when the caller asks
     /// to stop are done to their end; if the root is one of them, the run is complete.
     ///
@@ -155,27 +206,41 @@ impl Coordinator<'_> {
             pending: BTreeSet::new(),
             offered: BTreeSet::new(),
             last_survey: None,
+            last_proof: Instant::now(),
+            is_stall_told: false,
         };
         let end = AtomicBool::new(false);
         let ended = &end;
         thread::scope(|scope| {
             let handler = UntilStopped { worker: &worker, stop: self.stop };
             let here = scope.spawn(move || self.here.run(&handler, ended));
-            let result = run.finish(&|| here.is_finished());
-            end.store(true, Ordering::Relaxed);
+            let shared = self.queue.zip(self.worker);
+            let shared = shared.map(|(queue, worker)| scope.spawn(move || queue.run(worker, ended)));
+            let workers: Vec<_> = [Some(here), shared].into_iter().flatten().collect();
+            let result = {
+                let _set = SetOnDrop(&end);
+                run.finish(&|| workers.iter().any(ScopedJoinHandle::is_finished))
+            };
             self.here.wake();
-            match here.join() {
-                Ok(ended) => {
-                    ended?;
-                    // The proof that was being made when the caller asked to stop may have been the last one.
-                    match result {
-                        Err(GraphRunError::Stopped) => run.root()?.ok_or(GraphRunError::Stopped),
-                        result => result,
-                    }
-                }
-                Err(panic) => resume_unwind(panic),
+            for worker in workers {
+                // One that could not go on is why the run has stopped.
+                worker.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            }
+            match result {
+                // The proof that was being made when the caller asked to stop may have been the last one.
+                Err(GraphRunError::Stopped) => run.root()?.ok_or(GraphRunError::Stopped),
+                result => result,
             }
         })
+    }
+}
+
+/// Sets a flag when it is dropped, so that no thread goes on after a panic.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -209,29 +274,71 @@ struct Run<'a> {
     offered: BTreeSet<TaskId>,
     /// When everything was last looked at.
     last_survey: Option<Instant>,
+    /// When the last proof came, or when this began.
+    last_proof: Instant,
+    /// Whether people know that none has come since.
+    is_stall_told: bool,
 }
 
 impl<'a> Run<'a> {
     /// Looks, offers and waits until the root is proved, and returns its proof.
     fn finish(&mut self, has_ended: &dyn Fn() -> bool) -> Result<Vec<u8>, GraphRunError> {
-        let mut is_away = false;
+        // Why queue or store cannot be used now.
+        let mut away: Option<String> = None;
         loop {
             if self.coordinator.stop.load(Ordering::Relaxed) || has_ended() {
                 return Err(GraphRunError::Stopped);
             }
             match self.step() {
                 Ok(Some(proof)) => return Ok(proof),
-                Ok(None) => is_away = false,
+                Ok(None) => away = None,
                 Err(error) if error.is_passing() => {
-                    if !is_away {
-                        self.coordinator.progress.note(&format!("{error}; trying again"));
+                    let reason = error.to_string();
+                    if away.is_none() {
+                        self.coordinator.progress.note(&format!("{reason}; trying again"));
                     }
-                    is_away = true;
+                    away = Some(reason);
                     thread::sleep(self.coordinator.pace.look);
                 }
                 Err(error) => return Err(error),
             }
+            self.check_patience(away.as_deref())?;
         }
+    }
+
+    /// Tells what is left to workers if nothing was proved for a while, and ends the run if that was for too long.
+    fn check_patience(&mut self, away: Option<&str>) -> Result<(), GraphRunError> {
+        let Coordinator { patience, pace: Pace { stall, .. }, progress, .. } = *self.coordinator;
+        let elapsed = self.last_proof.elapsed();
+        let is_over = patience.is_some_and(|patience| elapsed >= patience);
+        if !is_over && (self.is_stall_told || elapsed < stall) {
+            return Ok(());
+        }
+        // What this process does takes as long as it takes.
+        if away.is_none() && self.has_own() {
+            return Ok(());
+        }
+        let left = self.graph.tasks().filter(|(id, task)| !self.done.contains(id) && self.queue(task).1);
+        // Of what can start, the largest is the hardest to place.
+        let hardest = left.max_by_key(|(id, task)| (self.offered.contains(id), task.memory));
+        let Some((_, task)) = hardest else { return Ok(()) };
+        if let Some(patience) = patience.filter(|_| is_over) {
+            let (label, memory) = (task.label.clone(), task.memory);
+            return Err(GraphRunError::Patience { label, memory, patience, reason: away.map(str::to_owned) });
+        }
+        self.is_stall_told = true;
+        let (seconds, mebibytes) = (stall.as_secs(), task.memory >> 20);
+        progress.note(&format!(
+            "nothing was proved for {seconds} seconds: waiting for a worker that has {mebibytes} MiB for task {}",
+            task.label
+        ));
+        Ok(())
+    }
+
+    /// Whether this process does tasks that it leaves to nobody else.
+    fn has_own(&self) -> bool {
+        let is_here = |id: &TaskId| !self.queue(self.task(*id)).1;
+        self.offered.intersection(&self.pending).any(is_here)
     }
 
     /// Looks once, offers what can start, and waits until something has ended. Returns the proof of the root once it is there.
@@ -343,6 +450,7 @@ impl<'a> Run<'a> {
                 self.pending.remove(&id);
                 self.done.insert(id);
                 self.reported.done(id, task);
+                (self.last_proof, self.is_stall_told) = (Instant::now(), false);
             }
         }
         Ok(())
@@ -412,8 +520,7 @@ impl<'a> Run<'a> {
     fn wait(&self) -> Result<(), GraphRunError> {
         let Coordinator { here, queue, pace: Pace { look, .. }, .. } = *self.coordinator;
         let Some(queue) = queue else { return Ok(here.wait(look)?) };
-        let is_here = |id: &TaskId| !self.queue(self.task(*id)).1;
-        if self.offered.intersection(&self.pending).any(is_here) {
+        if self.has_own() {
             return Ok(here.wait(look.min(SHORT_LOOK_INTERVAL))?);
         }
         Ok(queue.wait(look)?)

@@ -10,10 +10,9 @@ use std::{
 
 use circuits_core::Digest;
 use circuits_tasks::{
-    coordinator::{Coordinator, Pace},
+    coordinator::Coordinator,
     graph::Place,
     in_process::InProcess,
-    progress::Quiet,
     provable::Catalogue,
     queue::Queue as _,
     store::{MemoryStore, Object, Store, StoreError},
@@ -75,16 +74,9 @@ pub fn prove_with_worker(graph: &BlockGraph<'_>, workers: &Catalogue<'_>, store:
     let (queue, stop) = (InProcess::new(1, u64::MAX), AtomicBool::new(false));
     let proven = thread::scope(|scope| {
         scope.spawn(|| queue.run(&Worker::new(workers, store, &()), &stop));
-        let proven = graph.prove_with(&Coordinator {
-            catalogue: graph.catalogue(),
-            store,
-            here: &InProcess::new(1, u64::MAX),
-            queue: Some(&queue),
-            priority: 0,
-            pace: Pace::default(),
-            progress: &Quiet,
-            stop: &AtomicBool::new(false),
-        });
+        let here = InProcess::new(1, u64::MAX);
+        let coordinator = Coordinator::new(graph.catalogue(), store, &here);
+        let proven = graph.prove_with(&Coordinator { queue: Some(&queue), ..coordinator });
         stop.store(true, Ordering::Relaxed);
         proven
     });

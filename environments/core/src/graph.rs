@@ -15,7 +15,7 @@
 //!          kernel and wrap                     stays: the process with the secret
 //! ```
 
-use std::{collections::BTreeMap, error::Error, sync::atomic::AtomicBool};
+use std::{collections::BTreeMap, error::Error};
 
 use circuits_core::{F, layout};
 use circuits_files::file::FormatError;
@@ -26,11 +26,10 @@ use circuits_protocol::{
 };
 use circuits_tasks::{
     circuit::{KeyedProof, encode_input},
-    coordinator::{Coordinator, Pace},
+    coordinator::Coordinator,
     graph::{Graph, GraphError, Place, Task},
     id::{KeyBytes, TaskId},
     in_process::InProcess,
-    progress::Quiet,
     provable::{Bound, Catalogue, Child, Provable, ProvableError, Request},
     store::MemoryStore,
 };
@@ -273,16 +272,8 @@ impl BlockGraph<'_> {
     /// # Errors
     /// [`ProveError`]
     pub fn prove(&self) -> Result<ProvenBlock, ProveError> {
-        self.prove_with(&Coordinator {
-            catalogue: &self.catalogue,
-            store: &MemoryStore::default(),
-            here: &InProcess::new(PARTS_AT_A_TIME, u64::MAX),
-            queue: None,
-            priority: 0,
-            pace: Pace::default(),
-            progress: &Quiet,
-            stop: &AtomicBool::new(false),
-        })
+        let (store, here) = (MemoryStore::default(), InProcess::new(PARTS_AT_A_TIME, u64::MAX));
+        self.prove_with(&Coordinator::new(&self.catalogue, &store, &here))
     }
 }
 

@@ -52,7 +52,9 @@ impl HasExitCode for GraphRunError {
             Self::GivenUp { given_up, .. } => given_up.error.exit_code(),
             Self::Task(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
-            Self::Input { .. } | Self::Graph(_) | Self::Queue(_) | Self::Stopped => ExitCode::Unavailable,
+            Self::Input { .. } | Self::Graph(_) | Self::Queue(_) | Self::Patience { .. } | Self::Stopped => {
+                ExitCode::Unavailable
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ use std::{
         LazyLock, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use batcher_hop::{
@@ -39,11 +41,13 @@ use circuits_protocol::{fold::FoldChild, key_set::KeySet, statement::SuperblockS
 use circuits_prover::{basetypes::standard_config, outer::OuterKey};
 use circuits_tasks::{
     coordinator::GraphRunError,
+    folder::FolderStore,
+    graph::Place,
     in_process::InProcess,
     progress::Progress,
     provable::{Catalogue, ProvableError},
     shared::Shared,
-    store::{MemoryStore, Object},
+    store::{MemoryStore, Object, Store as _},
     worker::{TaskError, Worker},
 };
 use plonky2::{
@@ -230,18 +234,28 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
     // The keys of other circuits are noticed where each circuit is used first.
     let stale = PinnedKeys { hop: PinnedKeys::embedded().hop.clone(), ..pinned };
     let store = MemoryStore::default();
-    let mut stages = Stages::among(&store);
-    let error = HopProver::new(&stale, &cache)
-        .prove(superblock, listed.proof.clone(), &mut stages)
-        .expect_err("stale");
+    let stages = Stages::among(&store);
+    let error =
+        HopProver::new(&stale, &cache).prove(superblock, listed.proof.clone(), &stages).expect_err("stale");
     let HopProveError::Run(GraphRunError::GivenUp { label, given_up }) = &error else {
         panic!("{error}");
     };
     let is_other_key =
         matches!(&*given_up.error, TaskError::Provable { source: ProvableError::OtherKey { .. }, .. });
     assert!(label == "shrink" && is_other_key, "{error}");
+    // Workers that do nothing are not waited for without end.
+    let shared = Shared { queue: &InProcess::new(1, 0), store: &store, worker: None };
+    let error = HopProver::new(&stale, &cache)
+        .with_shared(Some(shared))
+        .with_patience(Duration::from_millis(10))
+        .prove(superblock, listed.proof.clone(), &stages)
+        .expect_err("there are none");
+    let HopProveError::Run(GraphRunError::Patience { label, memory, .. }) = &error else {
+        panic!("{error}");
+    };
+    assert!(label == "shrink" && *memory == STAGE_BYTES, "{error}");
     let error = HopProver::new(&PinnedKeys { superblock: vec![], ..stale }, &cache)
-        .prove(superblock, listed.proof.clone(), &mut stages)
+        .prove(superblock, listed.proof.clone(), &stages)
         .expect_err("there is none");
     assert!(matches!(error, HopProveError::Graph(HopGraphError::UnknownSuperblock(_))), "{error}");
 }
@@ -284,11 +298,11 @@ impl Progress for StopAt {
 /// is beside the file as the store that it shares.
 fn resumed_hop(pinned: &PinnedKeys, cache: &CircuitCache, path: &Path) -> HopProof {
     let proof = &START.listed.proof;
-    let beside = Stages::beside(path);
+    let beside = FolderStore::new(&path.with_extension("hop.stages"));
     let hops = HopCircuits::new(pinned, cache);
     let catalogue = hops.add_to(Catalogue::default());
-    let (queue, worker) = (InProcess::new(1, STAGE_BYTES), Worker::new(&catalogue, beside.store(), &()));
-    let shared = Shared { queue: &queue, store: beside.store(), worker: Some(&worker) };
+    let (queue, worker) = (InProcess::new(1, STAGE_BYTES), Worker::new(&catalogue, &beside, &()));
+    let shared = Shared { queue: &queue, store: &beside, worker: Some(&worker) };
     let runs = [
         (StopAt::new("shrink"), None, vec!["shrink"], vec![]),
         (StopAt::new("Poseidon hop"), None, vec!["Poseidon hop"], vec!["shrink"]),
@@ -298,25 +312,38 @@ fn resumed_hop(pinned: &PinnedKeys, cache: &CircuitCache, path: &Path) -> HopPro
     for (progress, shared, started, resumed) in runs {
         let prover = HopProver::new(pinned, cache).with_progress(&progress).with_stop(&progress.stop);
         let prover = prover.with_shared(shared);
-        let mut stages = prover.stages(path);
-        match prover.prove(SuperblockCircuit::Blocks(1), proof.clone(), &mut stages) {
-            Ok(hop) => {
-                stages.clear();
-                made = Some(hop);
-            }
+        let stages = prover.stages(path).expect("nobody else makes the hop");
+        match prover.prove(SuperblockCircuit::Blocks(1), proof.clone(), &stages) {
+            Ok(hop) => made = Some(hop),
             Err(error) => assert!(matches!(error, HopProveError::Stopped), "{error}"),
         }
         assert_eq!(*progress.started.lock().expect("no panic"), started);
         assert_eq!(*progress.resumed.lock().expect("no panic"), resumed);
     }
     let graph = hops.graph(SuperblockCircuit::Blocks(1), &statement()).expect("every key is there");
-    for (id, task) in graph.tasks() {
-        assert!(!beside.store().has(&Object::Proof(id)).expect("readable"), "{}", task.label);
+    // What is shared stays for others who make the hop.
+    for (id, task) in graph.tasks().filter(|(_, task)| task.place == Place::Anywhere) {
+        assert!(beside.has(&Object::Proof(id)).expect("readable"), "{}", task.label);
     }
-    beside.clear();
+    check_one_at_a_time(path);
     let left = fs::read_dir(path.parent().expect("a directory")).expect("readable").count();
     assert_eq!(left, 0, "a folder of stages");
     made.expect("the last run goes to its end")
+}
+
+/// Of two that make one hop at the same place, the second one waits until the first is done, or until it is asked to stop.
+fn check_one_at_a_time(path: &Path) {
+    let first = Stages::beside(path).expect("nobody is at it");
+    assert!(Stages::beside(path).is_none());
+    let (cache, stop) = (CircuitCache::default(), AtomicBool::new(true));
+    let second = HopProver::new(PinnedKeys::embedded(), &cache).with_stop(&stop);
+    assert!(matches!(second.stages(path), Err(HopProveError::Stopped)));
+    stop.store(false, Ordering::Relaxed);
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| second.stages(path).map(Stages::clear));
+        first.clear();
+        waits.join().expect("no panic").expect("the first one is done");
+    });
 }
 
 /// A key of no circuit.

@@ -16,10 +16,9 @@ use batcher_job::{
 use batcher_verify::circuit::{SuperblockCircuit, superblock_shape};
 use circuits_tasks::{
     circuit::KeyedProof,
-    coordinator::{Coordinator, Pace},
+    coordinator::Coordinator,
     graph::{Graph, Place, Task},
     in_process::InProcess,
-    progress::Quiet,
     provable::{Child, ProvableError, Request},
     queue::Queue as _,
     store::{MemoryStore, Object, Store as _},
@@ -43,16 +42,8 @@ fn two_leaves() -> ProofTree {
 fn prove_elsewhere(planned: &PlanGraph<'_>, store: &MemoryStore) -> Vec<u8> {
     let (own, foreign) = (catalogue(&ENGINE), catalogue(&ENGINE));
     let (queue, stop) = (InProcess::new(2, 2 * TASK_BYTES), AtomicBool::new(false));
-    let coordinator = Coordinator {
-        catalogue: &own,
-        store,
-        here: &InProcess::new(1, 0),
-        queue: Some(&queue),
-        priority: 0,
-        pace: Pace::default(),
-        progress: &Quiet,
-        stop: &AtomicBool::new(false),
-    };
+    let here = InProcess::new(1, 0);
+    let coordinator = Coordinator { queue: Some(&queue), ..Coordinator::new(&own, store, &here) };
     thread::scope(|scope| {
         scope.spawn(|| queue.run(&Worker::new(&foreign, store, &()), &stop));
         let proof = coordinator.run(planned.graph(), &|position| planned.input(position));

@@ -3,5 +3,6 @@
 mod coordinator;
 mod graph;
 mod in_process;
+mod patience;
 mod support;
 mod worker;

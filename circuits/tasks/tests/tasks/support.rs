@@ -67,7 +67,8 @@ pub(crate) fn small_graph() -> Graph {
 }
 
 /// Toys take no time.
-const PACE: Pace = Pace { look: Duration::from_millis(1), survey: Duration::from_millis(50) };
+pub(crate) const PACE: Pace =
+    Pace { look: Duration::from_millis(1), survey: Duration::from_millis(50), stall: Duration::from_secs(1) };
 
 /// Counts what a graph's tasks report.
 #[derive(Default)]
@@ -125,7 +126,7 @@ pub(crate) fn coordinator<'a>(
     progress: &'a Log,
     stop: &'a AtomicBool,
 ) -> Coordinator<'a> {
-    Coordinator { catalogue, store, here, queue: None, priority: 0, pace: Pace::default(), progress, stop }
+    Coordinator { progress, stop, ..Coordinator::new(catalogue, store, here) }
 }
 
 /// What the maker of a graph of toys knows.
