@@ -171,7 +171,13 @@ impl Batcher<'_> {
         let store = Store::open(self.output)?;
         let program = self.program();
         let refusal = |sha3: &[u8; 32]| store.refusal(sha3, &program);
-        let reader = Reader { state, registry, refusal: &refusal, max_verified: max_verified(registry) };
+        let reader = Reader {
+            state,
+            registry,
+            wanted: &|_| true,
+            refusal: &refusal,
+            max_verified: max_verified(registry),
+        };
         let Intake { blocks, refused, stale, copies, waiting } = reader.read(blocks)?;
         // The outcome lists the bundles in any case.
         let unrecorded = refused.iter().filter_map(|bundle| record(&store, bundle, &program).err()).collect();
@@ -334,7 +340,13 @@ mod tests {
             let registry = free_registry(count);
             let state = SuperblockState::genesis(1);
             let max_verified = max_verified(&registry);
-            let reader = Reader { state: &state, registry: &registry, refusal: &|_| None, max_verified };
+            let reader = Reader {
+                state: &state,
+                registry: &registry,
+                wanted: &|_| true,
+                refusal: &|_| None,
+                max_verified,
+            };
             assert!(reader.share() >= MAX_BLOCKS, "{} of {count} environments", reader.share());
             assert!(max_verified >= MAX_VERIFIED);
         }

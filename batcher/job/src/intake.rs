@@ -16,7 +16,7 @@ use circuits_core::{Digest, Proof, VerifierKey, recursion::key_digest};
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind};
 use circuits_protocol::{
     registry::{EnvironmentId, Registry, RegistryError},
-    statement::statement_digest,
+    statement::{BlockStatement, statement_digest},
     wrap::block_shape,
 };
 use environments_core::{
@@ -124,6 +124,7 @@ enum Judged {
     Stale(Stale),
     Copy(PathBuf),
     Waiting(PathBuf),
+    Unwanted,
 }
 
 /// A judgement, and the environment whose share it used up, if a proof was verified.
@@ -147,6 +148,8 @@ struct Progress {
 pub struct Reader<'a> {
     pub state: &'a SuperblockState,
     pub registry: &'a Registry,
+    /// Says whether the caller wants the block of a statement. Others are in no list of [`Intake`], and their proofs are not verified.
+    pub wanted: &'a (dyn Fn(&BlockStatement) -> bool + Sync),
     /// Says why an earlier call refused the bundle with this SHA3-256, if the refusal [is final](Refusal::is_final).
     pub refusal: &'a (dyn Fn(&[u8; 32]) -> Option<String> + Sync),
     /// The most bundles whose proofs are verified. Every environment of the registry has an equal share, and at least one:
@@ -155,7 +158,10 @@ pub struct Reader<'a> {
 }
 
 /// The files of `directory` by name, without hidden ones and directories.
-fn files(directory: &Path) -> Result<Vec<PathBuf>, IntakeError> {
+///
+/// # Errors
+/// [`IntakeError`] if the directory cannot be listed.
+pub fn files(directory: &Path) -> Result<Vec<PathBuf>, IntakeError> {
     let error = |source| IntakeError::Directory { path: directory.to_owned(), source };
     let mut paths = vec![];
     for entry in fs::read_dir(directory).map_err(error)? {
@@ -186,11 +192,17 @@ impl Reader<'_> {
     /// # Errors
     /// [`IntakeError`] if the directory cannot be listed. A bad bundle is not an error: it is in [`Intake::refused`].
     pub fn read(&self, directory: &Path) -> Result<Intake, IntakeError> {
+        Ok(self.read_files(files(directory)?))
+    }
+
+    /// Reads these bundles as [`Self::read`] reads those of a directory.
+    #[must_use]
+    pub fn read_files(&self, files: Vec<PathBuf>) -> Intake {
         let share = self.share();
         let (mut intake, mut progress) = (Intake::default(), Progress::default());
         // Low heights first: what comes next never waits for what comes later.
         let mut paths: Vec<(u32, PathBuf)> =
-            files(directory)?.into_par_iter().map(|path| (first_height(&path).unwrap_or(0), path)).collect();
+            files.into_par_iter().map(|path| (first_height(&path).unwrap_or(0), path)).collect();
         paths.sort_unstable();
         for paths in paths.chunks(TOGETHER) {
             let judged: Vec<Judgement> =
@@ -205,11 +217,12 @@ impl Reader<'_> {
                     Judged::Stale(stale) => intake.stale.push(stale),
                     Judged::Copy(path) => intake.copies.push(path),
                     Judged::Waiting(path) => intake.waiting.push(path),
+                    Judged::Unwanted => {}
                 }
             }
         }
         intake.sort();
-        Ok(intake)
+        intake
     }
 
     /// How many proofs are verified for each environment.
@@ -239,6 +252,9 @@ impl Reader<'_> {
         let environment = header.environment;
         if environment == EnvironmentId::L1 {
             return (refused(path, Refusal::OfL1), None);
+        }
+        if !(self.wanted)(&bundle.statement) {
+            return (Judged::Unwanted, None);
         }
         if let Some(head) = self.state.environments.get(environment)
             && header.first_height <= head.height

@@ -20,6 +20,7 @@ use circuits_files::file::FileError;
 use circuits_protocol::{registry::Producer, statement::BlockStatement};
 use environments_core::{
     EnvironmentId,
+    block::check_statement,
     follower::{DynFollower, FollowError},
     published::{PublishedError, SignatureError, block_id},
     snapshot::SnapshotError,
@@ -235,6 +236,12 @@ impl FollowerDirectory {
         self.follower.id()
     }
 
+    /// The deployment.
+    #[must_use]
+    pub fn chain_id(&self) -> u64 {
+        self.follower.chain_id()
+    }
+
     /// Height of the last block; 0 is genesis.
     #[must_use]
     pub fn height(&self) -> u32 {
@@ -274,6 +281,16 @@ impl FollowerDirectory {
     /// The blocks beside the chain whose producers signed another one of their height, by height.
     pub fn rivals(&self) -> impl Iterator<Item = Rival> {
         self.notes.rivals.iter().copied()
+    }
+
+    /// Whether a valid proof of this statement would be news: it is of a block of this environment above what superblocks have of the
+    /// chain, and none was noted before.
+    #[must_use]
+    pub fn wants_proof(&self, statement: &BlockStatement) -> bool {
+        let is_above = |height| self.batched_height().is_none_or(|batched| height > batched);
+        check_statement(statement)
+            .is_ok_and(|header| header.environment == self.id() && is_above(header.last_height))
+            && !self.notes.proven.contains(&block_id(self.chain_id(), statement))
     }
 
     /// Notes that a valid proof makes this statement, which the caller has verified. Whether the block is in the chain or not makes

@@ -1,31 +1,30 @@
 //! `superblock environment follow`.
 
+mod bundles;
+mod superblocks;
+
 use std::{
     collections::BTreeSet,
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use batcher_circuits::state::SuperblockState;
-use batcher_job::{
-    intake::{MAX_VERIFIED, Reader},
-    scenario::chain_of,
-    states,
-};
+use batcher_job::scenario::chain_of;
 use circuits_core::Digest;
 use circuits_files::{
     file::{self, FileKind, SMALL_LIMIT},
     text::shown,
 };
-use circuits_protocol::registry::{EnvironmentId, Producer, Registry, RegistryEntry};
+use circuits_protocol::registry::{EnvironmentId, Producer, Registry};
 use circuits_tables::ecdsa::PublicKey;
-use environments_directories::{Batched, FollowerDirectory, Looked, Rival};
+use environments_directories::{FollowerDirectory, FollowerDirectoryError, Looked, Rival};
 use serde::Serialize;
 use thiserror::Error;
 
+use self::{bundles::Bundles, superblocks::Superblocks};
 use super::Place;
 use crate::{
     answer::{Answer, Failure},
@@ -76,7 +75,8 @@ pub(crate) struct Arguments {
     signing_key: Option<PublicKey>,
     /// Look for block bundles in this directory, and say which blocks are proven.
     ///
-    /// Their proofs are verified, and the registry must allow their kernels.
+    /// Their proofs are verified, once in a call unless their files change, and the registry must allow their kernels: in the next
+    /// superblock, or in any one without --superblocks.
     #[arg(long, value_name = "DIR", requires = "registry")]
     bundles: Option<PathBuf>,
     /// See in the superblock states of this directory which blocks are batched.
@@ -86,7 +86,8 @@ pub(crate) struct Arguments {
     superblocks: Option<PathBuf>,
     /// Go on until the command is interrupted.
     ///
-    /// It says what is new on standard error.
+    /// It says what is new on standard error. A directory of --blocks, --bundles or --superblocks that cannot be read any more is
+    /// a warning, once, until it can be read again; one that cannot be read at first is an error.
     #[arg(long)]
     watch: bool,
     /// Wait for so many seconds between two looks.
@@ -158,16 +159,48 @@ impl fmt::Display for Followed {
     }
 }
 
-/// A directory's files by name, with their lengths and times.
-type Listing = BTreeSet<(PathBuf, u64, Option<SystemTime>)>;
+/// The directories that could not be read when they were looked at last.
+#[derive(Default)]
+struct Unread {
+    directories: BTreeSet<PathBuf>,
+    /// Whether that is a warning. In the first look it is an error.
+    is_warning: bool,
+}
+
+impl Unread {
+    /// What was read of `directory`. If it could not be, that is a warning the first time, and nothing until it can be again.
+    ///
+    /// # Errors
+    /// The error, unless it is a warning.
+    fn or_warn<T>(
+        &mut self,
+        directory: &Path,
+        read: Result<T, impl Into<Failure>>,
+    ) -> Result<Option<T>, Failure> {
+        match read.map_err(Into::into) {
+            Ok(read) => {
+                self.directories.remove(directory);
+                Ok(Some(read))
+            }
+            Err(failure) if self.is_warning => {
+                if self.directories.insert(directory.to_owned()) {
+                    progress::note(&format!("warning: {failure}"));
+                }
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
 
 /// What looks at everything, again and again.
 struct Watcher<'a> {
     arguments: &'a Arguments,
     registry: Option<Registry>,
     directory: FollowerDirectory,
-    /// The bundles that were verified.
-    bundles: Listing,
+    bundles: Bundles,
+    superblocks: Option<Superblocks>,
+    unread: Unread,
     followed: Followed,
 }
 
@@ -206,13 +239,23 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         rivals: directory.rivals().collect(),
         refused: vec![],
     };
-    let mut watcher = Watcher { arguments, registry, directory, bundles: Listing::new(), followed };
-    watcher.look(options)?;
+    let mut watcher = Watcher {
+        arguments,
+        registry,
+        directory,
+        bundles: Bundles::default(),
+        superblocks: arguments.superblocks.clone().map(Superblocks::new),
+        unread: Unread::default(),
+        followed,
+    };
+    let mut is_left = watcher.look(options)?;
     if arguments.watch {
         progress::stop_on_interrupt();
+        watcher.unread.is_warning = true;
     }
-    while arguments.watch && is_to_go_on(Duration::from_secs(arguments.every)) {
-        watcher.look(options)?;
+    let every = Duration::from_secs(arguments.every);
+    while (arguments.watch || is_left) && is_to_go_on(if is_left { Duration::ZERO } else { every }) {
+        is_left = watcher.look(options)?;
     }
     let Watcher { followed, .. } = watcher;
     let has_refusals = !followed.refused.is_empty() || !followed.rivals.is_empty();
@@ -220,51 +263,37 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
 }
 
 impl Watcher<'_> {
-    fn look(&mut self, options: Options) -> Result<(), Failure> {
-        let chain_id = self.arguments.place.chain_id;
-        // A directory without a state yet is that of a chain without a superblock.
-        let mut next = None;
-        let batched = match self.arguments.superblocks.clone() {
-            Some(path) => states::with_latest(&path, Some(chain_id), |state| {
-                next = state.number.checked_add(1);
-                self.look_at_bundles(state)
-            })??,
-            None => self.look_at_bundles(&SuperblockState::genesis(chain_id))?,
-        };
-        if let Some(next) = next {
-            let over = self.entry()?.into_iter().flat_map(|entry| &entry.producers);
+    /// Returns whether there may be bundles that this look has left.
+    fn look(&mut self, options: Options) -> Result<bool, Failure> {
+        let Self { arguments, registry, directory, bundles, superblocks, unread, .. } = self;
+        let mut taken = None;
+        if let Some(superblocks) = superblocks {
+            let read = superblocks.look(directory.chain_id(), directory.id());
+            unread.or_warn(&superblocks.directory, read)?;
+            taken = Some(superblocks.taken());
+        }
+        let mut is_left = false;
+        if let (Some(path), Some(registry)) = (&arguments.bundles, &registry)
+            && let Some(listing) = unread.or_warn(path, bundles::list(path))?
+        {
+            is_left = bundles.look(&listing, registry, taken, directory)?;
+        }
+        if let (Some(taken), Some(registry)) = (taken, &registry) {
+            let next = taken.number.saturating_add(1);
+            let over = registry.entry(directory.id())?.producers.iter();
             let over = over.filter(|one| !(one.valid_from..=one.valid_until).contains(&next));
-            let over = over.map(|one| one.commitment).collect();
-            self.directory.set_over(over);
+            directory.set_over(over.map(|one| one.commitment).collect());
         }
-        let looked = self.directory.look(&self.arguments.blocks, batched)?;
-        self.note(looked, options);
-        Ok(())
-    }
-
-    /// What the registry says of the environment.
-    fn entry(&self) -> Result<Option<&RegistryEntry>, Failure> {
-        Ok(self.registry.as_ref().map(|registry| registry.entry(self.directory.id())).transpose()?)
-    }
-
-    /// Notes which blocks are proved, if the bundles have changed. Returns what of the environment is in superblocks.
-    fn look_at_bundles(&mut self, state: &SuperblockState) -> Result<Option<Batched>, Failure> {
-        let id = self.directory.id();
-        if let (Some(bundles), Some(registry)) = (&self.arguments.bundles, &self.registry) {
-            let now = list(bundles);
-            if now != self.bundles {
-                // What superblocks have is not verified again.
-                let reader = Reader { state, registry, refusal: &|_| None, max_verified: MAX_VERIFIED };
-                for block in reader.read(bundles)?.blocks {
-                    if block.candidate.header.environment == id {
-                        self.directory.note_proven(&block.candidate.statement)?;
-                    }
-                }
-                self.bundles = now;
+        let looked = match directory.look(&arguments.blocks, taken.and_then(|taken| taken.batched)) {
+            Err(error) if !matches!(error, FollowerDirectoryError::Directory { .. }) => {
+                return Err(error.into());
             }
+            looked => unread.or_warn(&arguments.blocks, looked)?,
+        };
+        if let Some(looked) = looked {
+            self.note(looked, options);
         }
-        let head = state.environments.get(id);
-        Ok(head.map(|head| Batched { height: head.height, state: head.state }))
+        Ok(is_left)
     }
 
     fn note(&mut self, looked: Looked, options: Options) {
@@ -298,24 +327,16 @@ impl Watcher<'_> {
     }
 }
 
-/// The files of a directory; none if it cannot be listed, which reading it then says.
-fn list(directory: &Path) -> Listing {
-    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
-    let listed = entries.filter_map(|entry| {
-        let metadata = entry.metadata().ok()?;
-        Some((entry.path(), metadata.len(), metadata.modified().ok()))
-    });
-    listed.collect()
-}
-
 /// Waits for the next look. Returns false if the user has asked to stop.
 fn is_to_go_on(pause: Duration) -> bool {
     let end = Instant::now() + pause;
-    while Instant::now() < end {
+    loop {
         if progress::STOP.load(Ordering::Relaxed) {
             return false;
         }
+        if Instant::now() >= end {
+            return true;
+        }
         thread::sleep(TICK);
     }
-    true
 }

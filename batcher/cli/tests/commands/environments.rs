@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Read as _},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -86,10 +87,30 @@ impl Deployment {
         json(&superblock(&arguments.iter().map(String::as_str).collect::<Vec<_>>()), code)
     }
 
+    /// A registry with the environment and its producer.
+    fn registry(&self) -> PathBuf {
+        let (secret, own, file) = (self.path("secret"), self.path("producer"), self.path("registry"));
+        let arguments = ["--secret", text(&secret), "--state", text(&own), "--no-block"];
+        let genesis = self.call("produce", &arguments, 0);
+        let registry = |command: &str, more: &[&str]| {
+            json(&superblock(&[&["registry", command, text(&file), "--json"], more].concat()), 0);
+        };
+        registry("make", &["--chain-id", &CHAIN_ID.to_string()]);
+        let (genesis, kernel) = (genesis["state"].as_str().expect("text"), format!("{:064}", 1));
+        let place = ["--environment", "3", "--genesis-state", genesis, "--kernel", &kernel];
+        let whose = ["--producer", &self.producer, "--signing-key", &self.signing_key];
+        registry("add", &[&place[..], &whose].concat());
+        file
+    }
+
     /// A follower that goes on in a process of its own.
     fn watch(&self, state: &Path) -> Child {
+        Self::spawn(&self.follower_arguments(state, &["--watch", "--quiet"]))
+    }
+
+    fn spawn(arguments: &[String]) -> Child {
         let mut command = with_keys(Command::new(env!("CARGO_BIN_EXE_superblock")));
-        command.args(self.follower_arguments(state, &["--watch", "--quiet"]));
+        command.args(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
     }
 }
@@ -282,4 +303,46 @@ fn whose_blocks_are_followed_is_said_by_a_registry_or_by_name() {
     let nobody = deployment.arguments("follow", &["--blocks", text(&blocks), "--state", text(&state)]);
     let output = superblock(&nobody.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(output.status.code(), Some(2), "somebody's blocks are followed");
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_for_a_while_is_a_warning_to_a_follower_that_goes_on() {
+    let deployment = Deployment::new();
+    let registry = deployment.registry();
+    deployment.produce(5, &[]);
+    let [state, blocks, bundles, superblocks, aside] =
+        ["follower", "producer/proposed", "bundles", "superblocks", "aside"]
+            .map(|name| deployment.path(name));
+    let own = ["--blocks", text(&blocks), "--state", text(&state), "--registry", text(&registry)];
+    let more = ["--bundles", text(&bundles), "--superblocks", text(&superblocks)];
+    let all = [&own[..], &more].concat();
+    for extra in [&[][..], &["--watch"]] {
+        let refused = deployment.call("follow", &[&all, extra].concat(), 3);
+        assert!(refused["error"].as_str().is_some_and(|error| error.contains("bundles")), "{refused}");
+    }
+    for directory in [&bundles, &superblocks] {
+        fs::create_dir(directory).expect("writable");
+    }
+    let follow = [&all[..], &["--watch", "--quiet"]].concat();
+    let mut follower = Deployment::spawn(&deployment.arguments("follow", &follow));
+    let mut warnings = BufReader::new(follower.stderr.take().expect("piped"));
+    wait_for(&state, 1);
+    // The first one is looked at again before the warning of the second one.
+    for directory in [&blocks, &bundles] {
+        fs::rename(directory, aside.with_extension(directory.file_name().expect("named"))).expect("writable");
+        let mut warning = String::new();
+        warnings.read_line(&mut warning).expect("text");
+        assert!(warning.starts_with("warning: ") && warning.contains(text(directory)), "{warning}");
+    }
+    for directory in [&blocks, &bundles] {
+        fs::rename(aside.with_extension(directory.file_name().expect("named")), directory).expect("writable");
+    }
+    deployment.produce(6, &[]);
+    wait_for(&state, 2);
+    let sent = Command::new("kill").args(["-INT", &follower.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    let mut rest = String::new();
+    warnings.read_to_string(&mut rest).expect("text");
+    assert!(!rest.contains("warning"), "{rest}");
+    assert_eq!(json(&follower.wait_with_output().expect("a child"), 0)["height"], 2);
 }

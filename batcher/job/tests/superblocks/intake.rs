@@ -42,7 +42,8 @@ fn taken(intake: &Intake) -> Vec<String> {
 }
 
 fn read(directory: &Path, state: &SuperblockState, max_verified: usize) -> Intake {
-    let reader = Reader { state, registry: &free_registry(2), refusal: &|_| None, max_verified };
+    let reader =
+        Reader { state, registry: &free_registry(2), wanted: &|_| true, refusal: &|_| None, max_verified };
     reader.read(directory).expect("a directory")
 }
 
@@ -107,6 +108,29 @@ fn more_files_than_one_call_verifies_stop_nothing() {
 }
 
 #[test]
+fn what_the_caller_does_not_want_is_neither_verified_nor_listed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let wanted = write_block(directory.path(), "a.block", &BUNDLES[0]);
+    write_block(directory.path(), "b.block", &BUNDLES[3]);
+    // Whoever verifies it refuses it.
+    write_block(directory.path(), "c.block", &junk(&BUNDLES[3], 0));
+    let (state, registry) = (SuperblockState::genesis(5), free_registry(2));
+    let is_wanted = |statement: &BlockStatement| statement.environment == BUNDLES[0].statement.environment;
+    let reader = Reader {
+        state: &state,
+        registry: &registry,
+        wanted: &is_wanted,
+        refusal: &|_| None,
+        max_verified: 2,
+    };
+    let intake = reader.read(directory.path()).expect("a directory");
+    assert_eq!(taken(&intake), ["a.block"]);
+    let Intake { blocks: _, refused, stale, copies, waiting } = intake;
+    assert!(refused.is_empty() && stale.is_empty() && copies.is_empty() && waiting.is_empty());
+    assert_eq!(taken(&reader.read_files(vec![wanted])), ["a.block"]);
+}
+
+#[test]
 fn copies_of_a_block_keep_no_other_bundle_waiting() {
     let directory = tempfile::tempdir().expect("a directory");
     for file in 0..70 {
@@ -133,7 +157,8 @@ fn bundles_whose_proof_was_refused_use_up_no_share_of_later_calls() {
     let store = Store::open(&OutputDirectory::new(root)).expect("writable");
     let (state, registry) = (SuperblockState::genesis(5), free_registry(2));
     let refusal = |sha3: &[u8; 32]| store.refusal(sha3, PROGRAM);
-    let reader = Reader { state: &state, registry: &registry, refusal: &refusal, max_verified: 2 };
+    let reader =
+        Reader { state: &state, registry: &registry, wanted: &|_| true, refusal: &refusal, max_verified: 2 };
     let mut calls = 0;
     let last = loop {
         let intake = reader.read(&blocks).expect("a directory");
@@ -200,7 +225,8 @@ fn a_refusal_that_depends_on_the_registry_is_judged_again() {
     let store = Store::open(&OutputDirectory::new(root)).expect("writable");
     let refusal = |sha3: &[u8; 32]| store.refusal(sha3, PROGRAM);
     let state = SuperblockState::genesis(5);
-    let reader = Reader { state: &state, registry: &registry, refusal: &refusal, max_verified: 1 };
+    let reader =
+        Reader { state: &state, registry: &registry, wanted: &|_| true, refusal: &refusal, max_verified: 1 };
     assert_eq!(taken(&reader.read(&root.join("blocks")).expect("a directory")), ["stranger.block"]);
 }
 
@@ -214,7 +240,13 @@ fn a_block_is_taken_if_its_producer_is_that_of_the_superblock_that_would_take_it
     registry.rotate_producer(EnvironmentId(1), producer(8), 2, false).expect("a new producer");
     for (number, name, expected, found) in [(1, "old.block", 7, 8), (2, "new.block", 8, 7)] {
         let state = SuperblockState { number: number - 1, ..SuperblockState::genesis(5) };
-        let reader = Reader { state: &state, registry: &registry, refusal: &|_| None, max_verified: 4 };
+        let reader = Reader {
+            state: &state,
+            registry: &registry,
+            wanted: &|_| true,
+            refusal: &|_| None,
+            max_verified: 4,
+        };
         let intake = reader.read(directory.path()).expect("a directory");
         assert_eq!(taken(&intake), [name]);
         let (expected, found) = (digest(expected), digest(found));

@@ -82,7 +82,8 @@ fn proofs_made_elsewhere_state_what_those_made_here_do() {
     let root = directory.path();
     waiting(root, &[(1, 1), (2, 1)]);
     let (state, registry) = (SuperblockState::genesis(5), registry());
-    let reader = Reader { state: &state, registry: &registry, refusal: &|_| None, max_verified: 2 };
+    let reader =
+        Reader { state: &state, registry: &registry, wanted: &|_| true, refusal: &|_| None, max_verified: 2 };
     let blocks = reader.read(&root.join("blocks")).expect("readable").blocks;
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
     let segment_set_root = ENGINE.pinned().key_set().root();
