@@ -74,6 +74,13 @@ pub trait DynFollower: Send + Sync {
     /// [`FollowError`]; the state is then what it was.
     fn apply(&mut self, statement: &BlockStatement, body: &[u8]) -> Result<(), FollowError>;
 
+    /// Checks that `body` is the one that the statement states, which costs little. If it is, whether the block applies to the state
+    /// that it continues follows from the statement.
+    ///
+    /// # Errors
+    /// [`FollowError::Body`], [`FollowError::OtherBody`]
+    fn check_body(&self, statement: &BlockStatement, body: &[u8]) -> Result<(), FollowError>;
+
     /// What changed since the last call, for a database; all that there is at first.
     ///
     /// # Errors
@@ -165,11 +172,8 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
         if statement.previous_state != found {
             return Err(FollowError::OtherParent { height, stated: statement.previous_state, found });
         }
+        self.check_body(statement, body)?;
         let refused = |error| FollowError::Body { height, source: Box::new(error) };
-        let found = environment.body_digest(body).map_err(refused)?;
-        if statement.body != found {
-            return Err(FollowError::OtherBody { height, stated: statement.body, found });
-        }
         let applied = environment.apply_body(&self.state, body);
         self.state.check_reads()?;
         let state = applied.map_err(refused)?;
@@ -178,6 +182,16 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
             return Err(FollowError::OtherState { height, stated: statement.new_state, found });
         }
         self.state = state;
+        Ok(())
+    }
+
+    fn check_body(&self, statement: &BlockStatement, body: &[u8]) -> Result<(), FollowError> {
+        let height = check_statement(statement)?.last_height;
+        let refused = |error| FollowError::Body { height, source: Box::new(error) };
+        let found = self.environment.body_digest(body).map_err(refused)?;
+        if statement.body != found {
+            return Err(FollowError::OtherBody { height, stated: statement.body, found });
+        }
         Ok(())
     }
 

@@ -38,9 +38,10 @@ pub use self::{
 use self::{
     chain::{Link, Turn, turn},
     layout::{
-        BATCHED, BLOCKS, DATABASE, FORMAT, Followed, PROVEN, RIVALS, START, proven_change, rival_change,
+        BATCHED, BLOCKS, DATABASE, FORMAT, Followed, PROVEN, RIVALS, SIGNED, START, proven_change,
+        rival_change, signed_change,
     },
-    published::Published,
+    published::{MAX_RIVALS, Published},
     trial::Trial,
 };
 
@@ -142,6 +143,8 @@ struct Notes {
     proven: BTreeSet<Digest>,
     /// Blocks that are not in the chain, or were not.
     rivals: BTreeSet<Rival>,
+    /// By height and producer: blocks that become rivals if their producers sign another one of their height.
+    signed: BTreeMap<(u32, Digest), Link>,
 }
 
 impl FollowerDirectory {
@@ -200,6 +203,9 @@ impl FollowerDirectory {
             self.chain.insert(self.height_in(BLOCKS, &key)?, followed);
         }
         self.notes = self.notes_in(&view)?;
+        for link in self.notes.signed.values() {
+            self.published.remember(*link);
+        }
         let last = self.chain.last_key_value().map(|(height, followed)| (*height, followed.new_state));
         if last.unwrap_or(self.start) != (self.follower.height(), self.follower.commitment()) {
             return Err(self.wrong(BLOCKS));
@@ -218,6 +224,7 @@ impl FollowerDirectory {
             // One entry for each: its id is the key and the value.
             proven: view.entries(PROVEN)?.into_iter().map(|(_, id)| id).collect(),
             rivals,
+            signed: signed_by(view.entries(SIGNED)?.into_iter().map(|(_, link)| link)),
         })
     }
 
@@ -333,7 +340,7 @@ impl FollowerDirectory {
         batched: Option<Batched>,
     ) -> Result<Looked, FollowerDirectoryError> {
         self.check_is_not_behind()?;
-        let refused = self.published.look(directory, |path| named(&self.chain, path))?;
+        let refused = self.published.look(directory, &*self.follower, |path| named(&self.chain, path))?;
         let mut looked = Looked { refused, ..Looked::default() };
         self.is_behind = true;
         self.note_batched(batched)?;
@@ -391,7 +398,8 @@ impl FollowerDirectory {
         if self.first_step == 0 {
             states.insert(self.start.0, self.start.1);
         }
-        let mut links = self.published.links();
+        let wanted = self.notes.batched.filter(|batched| self.state(batched.height) != Some(batched.state));
+        let mut links = self.published.links(wanted);
         links.retain(|link| counts(link.height, &link.producer));
         turn(&states, &links, self.notes.batched)
     }
@@ -459,28 +467,57 @@ impl FollowerDirectory {
             self.chain.insert(link.height, followed);
             steps.push(changes);
         }
-        let rivals = self.new_rivals();
-        let notes = rivals.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?;
-        self.store.replace(step, &steps, &notes, KEPT)?;
+        let (rivals, signed) = (self.new_rivals(), self.new_signed());
+        self.store.replace(step, &steps, &notes_of(&rivals, &signed)?, KEPT)?;
         self.notes.rivals.extend(&rivals);
+        self.notes.signed.extend(signed_by(signed));
         self.is_at(step + steps.len() as u64);
         Ok(rivals)
     }
 
-    /// The rivals that are not noted yet.
+    /// The rivals that are not noted yet, as long as there are not [`MAX_RIVALS`] of their height and producer.
     fn new_rivals(&self) -> Vec<Rival> {
-        self.published.rivals(&self.chain).difference(&self.notes.rivals).copied().collect()
+        let mut noted: BTreeMap<(u32, Digest), usize> = BTreeMap::new();
+        for rival in &self.notes.rivals {
+            *noted.entry((rival.height, rival.producer)).or_default() += 1;
+        }
+        let found = self.published.rivals(&self.chain);
+        let mut new: Vec<_> = found.difference(&self.notes.rivals).copied().collect();
+        new.retain(|rival| {
+            let count = noted.entry((rival.height, rival.producer)).or_default();
+            *count += 1;
+            *count <= MAX_RIVALS
+        });
+        new
     }
 
-    /// Notes the new rivals.
-    fn note_rivals(&mut self) -> Result<Vec<Rival>, FollowerDirectoryError> {
-        let new = self.new_rivals();
-        if !new.is_empty() {
-            self.store.note(&new.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?)?;
-            self.notes.rivals.extend(&new);
-        }
-        Ok(new)
+    /// The blocks that become rivals if their producers sign another one of their height, where none is noted yet. Those that are far
+    /// above the chain are left out, since there may be any number of them.
+    fn new_signed(&self) -> Vec<Link> {
+        let reach = self.height().saturating_add(KEPT as u32);
+        let signed = self.published.signed(&self.chain).into_iter();
+        let new = signed.filter(|(of, link)| link.height <= reach && !self.notes.signed.contains_key(of));
+        new.map(|(_, link)| link).collect()
     }
+
+    /// Notes new rivals, and what may become rivals. Returns the rivals.
+    fn note_rivals(&mut self) -> Result<Vec<Rival>, FollowerDirectoryError> {
+        let (rivals, signed) = (self.new_rivals(), self.new_signed());
+        if !rivals.is_empty() || !signed.is_empty() {
+            self.store.note(&notes_of(&rivals, &signed)?)?;
+            self.notes.rivals.extend(&rivals);
+            self.notes.signed.extend(signed_by(signed));
+        }
+        Ok(rivals)
+    }
+}
+
+fn signed_by(links: impl IntoIterator<Item = Link>) -> BTreeMap<(u32, Digest), Link> {
+    links.into_iter().map(|link| ((link.height, link.producer), link)).collect()
+}
+
+fn notes_of(rivals: &[Rival], signed: &[Link]) -> Result<Vec<Change>, DatabaseError> {
+    rivals.iter().map(rival_change).chain(signed.iter().map(signed_change)).collect()
 }
 
 /// The block of a chain that a file is named after.

@@ -20,7 +20,7 @@ use environments_core::published::PublishedBlock;
 use serde::{Deserialize, Serialize};
 
 /// A published block, as far as the choice needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Link {
     pub(super) height: u32,
     pub(super) previous_state: Digest,
@@ -49,6 +49,20 @@ pub struct Batched {
     pub height: u32,
     /// Its commitment.
     pub state: Digest,
+}
+
+/// The blocks that may lead to a state.
+pub(super) fn leading_to(links: &BTreeSet<Link>, Batched { height, state }: Batched) -> BTreeSet<Link> {
+    let mut states = BTreeSet::from([(height, state)]);
+    let mut leading = BTreeSet::new();
+    // The highest ones first.
+    for link in links.iter().rev() {
+        if states.contains(&(link.height, link.new_state)) {
+            states.insert((link.height.saturating_sub(1), link.previous_state));
+            leading.insert(*link);
+        }
+    }
+    leading
 }
 
 /// How well a chain suits: first whether it agrees with superblocks, then how high it goes.

@@ -16,6 +16,8 @@ pub(super) const START: Map = Map("start");
 pub(super) const BLOCKS: Map = Map("followed");
 /// By height and id: a block that is not the one of its height in the chain that was in place, with its id and producer.
 pub(super) const RIVALS: Map = Map("rivals");
+/// By height and producer: the [`Link`] of a block that becomes a rival if its producer signs another one of the height.
+pub(super) const SIGNED: Map = Map("signed");
 /// By id: a block with a valid proof.
 pub(super) const PROVEN: Map = Map("proven");
 /// One entry: what superblocks have taken, as the last look was told.
@@ -82,6 +84,11 @@ impl Followed {
 
 pub(super) fn proven_change(id: &Digest) -> Result<Change, DatabaseError> {
     PROVEN.change(id.to_bytes(), Some(id))
+}
+
+pub(super) fn signed_change(link: &Link) -> Result<Change, DatabaseError> {
+    let Link { height, producer, .. } = link;
+    SIGNED.change([height.to_be_bytes().as_slice(), &producer.to_bytes()].concat(), Some(link))
 }
 
 pub(super) fn rival_change(rival: &Rival) -> Result<Change, DatabaseError> {

@@ -18,10 +18,15 @@ use environments_core::{
 
 use super::{
     FollowerDirectoryError, Refusal, RefusedFile,
-    chain::Link,
+    chain::{Batched, Link, leading_to},
     files::{Seen, list},
     layout::{Followed, Rival},
 };
+
+/// The most blocks of one producer and height that are tried, that are remembered without a file, and that are noted as rivals: a
+/// producer can sign any number of them, and each costs an execution. An honest one seldom drops a block more than once or
+/// twice, and is followed again in any case when superblocks have taken another one.
+pub(super) const MAX_RIVALS: usize = 16;
 
 /// The blocks that a producer of the environment signed, and the files that have them.
 pub(super) struct Published {
@@ -31,6 +36,10 @@ pub(super) struct Published {
     /// Whatever becomes of one file, another one still has the block. A block without a file cannot be followed, and is signed all
     /// the same. Each file is one of `seen`.
     blocks: BTreeMap<Link, BTreeSet<PathBuf>>,
+    /// By height and producer: the blocks that were tried.
+    tried: BTreeMap<(u32, Digest), BTreeSet<Digest>>,
+    /// Blocks that do not apply to the state that they continue, whatever files have them.
+    failed: BTreeSet<Digest>,
     /// Files that were looked at, as they were then.
     seen: BTreeMap<PathBuf, Seen>,
     /// Whether this process has looked before.
@@ -44,6 +53,8 @@ impl Published {
             environment,
             producers,
             blocks: BTreeMap::new(),
+            tried: BTreeMap::new(),
+            failed: BTreeSet::new(),
             seen: BTreeMap::new(),
             has_looked: false,
         }
@@ -57,6 +68,7 @@ impl Published {
     pub(super) fn look(
         &mut self,
         directory: &Path,
+        follower: &dyn DynFollower,
         named: impl Fn(&Path) -> Option<Link>,
     ) -> Result<Vec<RefusedFile>, FollowerDirectoryError> {
         let listed = list(directory)?;
@@ -72,7 +84,13 @@ impl Published {
             }
             let link = match named(&path).filter(|_| !self.has_looked) {
                 Some(link) => Ok(link),
-                None => self.read(&path).map(|block| Link::of(&block)),
+                None => self.read(&path).and_then(|block| {
+                    let link = Link::of(&block);
+                    // With whatever body, it is signed.
+                    self.remember(link);
+                    follower.check_body(block.statement(), block.body())?;
+                    Ok(link)
+                }),
             };
             match link {
                 Ok(link) => {
@@ -89,12 +107,33 @@ impl Published {
             self.seen.insert(path, now);
         }
         self.has_looked = true;
+        self.forget();
         Ok(refused)
     }
 
-    /// The blocks that can be followed.
-    pub(super) fn links(&self) -> BTreeSet<Link> {
-        self.blocks.iter().filter(|(_, files)| !files.is_empty()).map(|(link, _)| *link).collect()
+    /// Forgets blocks without files of which there are more than are needed as evidence.
+    fn forget(&mut self) {
+        let mut remembered: BTreeMap<_, usize> = BTreeMap::new();
+        self.blocks.retain(|link, files| {
+            let count = remembered.entry((link.height, link.producer)).or_default();
+            *count += usize::from(files.is_empty());
+            !files.is_empty() || *count <= MAX_RIVALS
+        });
+    }
+
+    /// The blocks that can be followed: none that did not apply, and no more than [`MAX_RIVALS`] of one producer and height, but for
+    /// those that may lead to the state `wanted`.
+    pub(super) fn links(&self, wanted: Option<Batched>) -> BTreeSet<Link> {
+        let blocks =
+            self.blocks.iter().filter(|(link, files)| !files.is_empty() && !self.failed.contains(&link.id));
+        let mut links: BTreeSet<_> = blocks.map(|(link, _)| *link).collect();
+        let leading = wanted.map(|wanted| leading_to(&links, wanted)).unwrap_or_default();
+        links.retain(|link| {
+            let tried = self.tried.get(&(link.height, link.producer));
+            tried.is_none_or(|tried| tried.len() < MAX_RIVALS || tried.contains(&link.id))
+                || leading.contains(link)
+        });
+        links
     }
 
     /// Remembers that a block is signed, whether or not there is a file.
@@ -104,17 +143,32 @@ impl Published {
 
     /// The blocks beside a chain whose producers signed another block of their height: the chain's, or another one beside it.
     pub(super) fn rivals(&self, chain: &BTreeMap<u32, Followed>) -> BTreeSet<Rival> {
-        let mut beside: BTreeMap<(u32, Digest), Vec<Rival>> = BTreeMap::new();
-        for &Link { height, id, producer, .. } in self.blocks.keys() {
-            if chain.get(&height).is_some_and(|followed| followed.id != id) {
-                beside.entry((height, producer)).or_default().push(Rival { height, id, producer });
+        let (signed_twice, _) = self.beside(chain);
+        signed_twice.iter().map(|&Link { height, id, producer, .. }| Rival { height, id, producer }).collect()
+    }
+
+    /// One block of each height and producer that is no rival yet, because the chain has no block of that height or another producer's.
+    pub(super) fn signed(&self, chain: &BTreeMap<u32, Followed>) -> BTreeMap<(u32, Digest), Link> {
+        let (_, others) = self.beside(chain);
+        others.into_iter().rev().map(|link| ((link.height, link.producer), link)).collect()
+    }
+
+    /// The blocks that are not the chain's: those whose producers signed another one of their height, if the chain has that height, and
+    /// all others.
+    fn beside(&self, chain: &BTreeMap<u32, Followed>) -> (Vec<Link>, Vec<Link>) {
+        let mut beside: BTreeMap<(u32, Digest), Vec<Link>> = BTreeMap::new();
+        for link in self.blocks.keys() {
+            if chain.get(&link.height).is_none_or(|followed| followed.id != link.id) {
+                beside.entry((link.height, link.producer)).or_default().push(*link);
             }
         }
-        let is_in_chain = |(height, producer): &(u32, Digest)| {
-            chain.get(height).is_some_and(|followed| followed.producer == *producer)
-        };
-        let signed_twice = beside.into_iter().filter(|(of, rivals)| rivals.len() > 1 || is_in_chain(of));
-        signed_twice.flat_map(|(_, rivals)| rivals).collect()
+        let (mut signed_twice, mut others) = (vec![], vec![]);
+        for ((height, producer), links) in beside {
+            let is_evidence =
+                chain.get(&height).is_some_and(|followed| links.len() > 1 || followed.producer == producer);
+            if is_evidence { &mut signed_twice } else { &mut others }.extend(links);
+        }
+        (signed_twice, others)
     }
 
     /// Reads a file that somebody published.
@@ -153,6 +207,8 @@ impl Published {
                 if Link::of(&block) != *wanted {
                     return Err(Refusal::Replaced);
                 }
+                follower.check_body(block.statement(), block.body()).map_err(|_| Refusal::Replaced)?;
+                self.tried.entry((wanted.height, wanted.producer)).or_default().insert(wanted.id);
                 Ok(follower.apply(block.statement(), block.body())?)
             });
             let reason = match applied {
@@ -167,8 +223,42 @@ impl Published {
             if !matches!(reason, Refusal::Follow(_)) {
                 self.seen.remove(&path);
             }
+            // The body is the one that the statement states, so no other file does better.
+            let has_failed =
+                matches!(reason, Refusal::Follow(FollowError::Body { .. } | FollowError::OtherState { .. }));
             refused.push(RefusedFile { path, reason });
+            if has_failed {
+                self.failed.insert(wanted.id);
+                break;
+            }
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits_core::F;
+    use plonky2::field::types::Field as _;
+
+    use super::*;
+
+    #[test]
+    fn blocks_without_files_are_forgotten_beyond_those_that_are_needed() {
+        let mut published = Published::new(1, EnvironmentId(1), vec![]);
+        let digest = |n: u64| Digest([F::from_canonical_u64(n); 4]);
+        let link = |height, n| {
+            let (previous_state, new_state) = (digest(0), digest(n));
+            Link { height, previous_state, new_state, id: digest(n), producer: digest(7) }
+        };
+        let with_file = link(1, 99);
+        for n in 0..40 {
+            published.remember(link(1, n));
+            published.remember(link(2, n));
+        }
+        published.blocks.entry(with_file).or_default().insert(PathBuf::from("file"));
+        published.forget();
+        assert_eq!(published.blocks.len(), 2 * MAX_RIVALS + 1);
+        assert!(published.blocks.contains_key(&with_file));
     }
 }

@@ -3,6 +3,7 @@
 mod follower;
 mod kills;
 mod producer;
+mod rivals;
 mod snapshots;
 mod turns;
 

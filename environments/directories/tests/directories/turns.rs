@@ -24,35 +24,35 @@ use crate::{
 };
 
 /// A producer at home, and a directory of published blocks in which is what a test copies there.
-struct Published {
+pub(crate) struct Published {
     home: TempDir,
-    blocks: TempDir,
-    producer: ProducerDirectory,
+    pub(crate) blocks: TempDir,
+    pub(crate) producer: ProducerDirectory,
 }
 
 impl Published {
     /// A producer that has published this many blocks.
-    fn new(count: u64) -> Self {
+    pub(crate) fn new(count: u64) -> Self {
         let [home, blocks] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let mut producer = open(home.path()).unwrap();
         (1..=count).for_each(|add| produce(&mut producer, add));
         Self { home, blocks, producer }
     }
 
-    fn copy(&self, file: &Path) -> PathBuf {
+    pub(crate) fn copy(&self, file: &Path) -> PathBuf {
         let copy = self.blocks.path().join(file.file_name().unwrap());
         fs::copy(file, &copy).unwrap();
         copy
     }
 
     /// Copies all that is published.
-    fn copy_all(&self) -> Vec<PathBuf> {
+    pub(crate) fn copy_all(&self) -> Vec<PathBuf> {
         files(&self.producer).iter().map(|file| self.copy(file)).collect()
     }
 
     /// Puts a block there that the producer has signed, with the states of one of its blocks turned into nothing that a body
     /// leads to: the state after it, and with `above` the one before it too. The name begins with `name`.
-    fn forge(&self, name: &str, file: &Path, above: bool) -> PathBuf {
+    pub(crate) fn forge(&self, name: &str, file: &Path, above: bool) -> PathBuf {
         let block = decode(file);
         let mut statement = *block.statement();
         statement.new_state.0.rotate_left(1);
@@ -66,22 +66,22 @@ impl Published {
         path
     }
 
-    fn look(&self, follower: &mut FollowerDirectory, batched: Option<Batched>) -> Looked {
+    pub(crate) fn look(&self, follower: &mut FollowerDirectory, batched: Option<Batched>) -> Looked {
         follower.look(self.blocks.path(), batched).unwrap()
     }
 }
 
-fn decode(file: &Path) -> PublishedBlock {
+pub(crate) fn decode(file: &Path) -> PublishedBlock {
     PublishedBlock::decode(&fs::read(file).unwrap()).unwrap()
 }
 
 /// The block of a file as a rival of another one of its producer.
-fn rival(file: &Path) -> Rival {
+pub(crate) fn rival(file: &Path) -> Rival {
     let block = decode(file);
     Rival { height: block.header().last_height, id: block.id(), producer: block.statement().producer }
 }
 
-fn paths(looked: &Looked) -> Vec<&PathBuf> {
+pub(crate) fn paths(looked: &Looked) -> Vec<&PathBuf> {
     looked.refused.iter().map(|refused| &refused.path).collect()
 }
 
@@ -338,7 +338,7 @@ fn whatever_files_there_are_a_follower_reaches_the_highest_chain_that_applies() 
 }
 
 /// Statements like one, with other states, of which nobody has bodies.
-fn statements(of: &Path, count: u64) -> impl Iterator<Item = PublishedBlock> {
+pub(crate) fn statements(of: &Path, count: u64) -> impl Iterator<Item = PublishedBlock> {
     let block = decode(of);
     (0..count).map(move |number| {
         let mut statement = *block.statement();
@@ -350,6 +350,8 @@ fn statements(of: &Path, count: u64) -> impl Iterator<Item = PublishedBlock> {
 
 /// More notes than blocks that can be gone back.
 const MANY: u64 = 1_030;
+/// The most blocks of one producer and height that are tried, and that are noted as rivals.
+pub(crate) const MAX_RIVALS: usize = 16;
 
 #[test]
 fn whatever_is_noted_blocks_are_followed_and_chains_that_superblocks_take() {
@@ -371,7 +373,7 @@ fn whatever_is_noted_blocks_are_followed_and_chains_that_superblocks_take() {
         }
     }
     published.look(&mut follower, None);
-    assert_eq!(follower.rivals().count() as u64, MANY);
+    assert_eq!(follower.rivals().count(), MAX_RIVALS);
     drop(follower);
     let mut follower = open_follower(elsewhere.path()).unwrap();
     rollback(&mut published.producer, 2);
