@@ -21,7 +21,7 @@ use std::{
 };
 
 use batcher_circuits::state::SuperblockState;
-use circuits_database::{DatabaseError, LastCommit, Reader, Store, View};
+use circuits_database::{DatabaseError, Reader, Store, View};
 use circuits_files::file::{self, FileError};
 use thiserror::Error;
 
@@ -228,19 +228,6 @@ pub fn with_latest<T>(
     let found = look(&state);
     check_reads(directory, &state)?;
     Ok(found)
-}
-
-/// The last commit of the states in `directory`, for those who look again and again; `None` if there is no state. As long as it is the
-/// same, [`with_latest`] shows the same state.
-///
-/// # Errors
-/// [`StatesError::Database`]
-pub fn last_commit(directory: &Path) -> Result<Option<LastCommit>, StatesError> {
-    match LastCommit::of(&database_file(directory)) {
-        Ok(last) => Ok(Some(last)),
-        Err(DatabaseError::Missing { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Checks that nothing was taken for absent because it could not be read.

@@ -11,4 +11,4 @@ pub use changes::{Change, Map};
 pub use error::DatabaseError;
 pub use layout::Format;
 pub use store::Store;
-pub use view::{LastCommit, Reader, View};
+pub use view::{Reader, View};

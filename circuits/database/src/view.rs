@@ -2,9 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    fs::{self, File},
-    io::Read as _,
+    fmt, fs,
     ops::Bound,
     path::{Path, PathBuf},
     sync::Arc,
@@ -25,27 +23,6 @@ use crate::{
 
 /// How often a file is read that changes meanwhile. A commit takes milliseconds.
 const ATTEMPTS: usize = 20;
-
-/// Bytes at the start of a file that every commit changes: redb's header, which names the last commits and has their checksums.
-const HEADER_BYTES: u64 = 320;
-
-/// Which commit is the last one of a database. It takes no lock, and reads no more than the start of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastCommit(Vec<u8>);
-
-impl LastCommit {
-    /// The last commit of the database at `path`. If it is the same later, so is all that the database holds. It may be another one
-    /// although nothing was committed.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Missing`], or that the file cannot be read. Whether it is a database is for [`Reader::open`] to say.
-    pub fn of(path: &Path) -> Result<Self, DatabaseError> {
-        let mut header = vec![];
-        let read = File::open(path).and_then(|file| file.take(HEADER_BYTES).read_to_end(&mut header));
-        read.map_err(|error| DatabaseError::new(path, "read it", redb::Error::Io(error)))?;
-        Ok(Self(header))
-    }
-}
 
 /// A database as it was when it was opened: a copy of the file in memory. Reading it neither changes the file nor keeps others
 /// from changing it.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
 
-use circuits_database::{Change, DatabaseError, Format, LastCommit, Map, Reader, Store, View};
+use circuits_database::{Change, DatabaseError, Format, Map, Reader, Store, View};
 use proptest::prelude::*;
 
 const FORMAT: Format = Format { kind: "test", version: 3 };
@@ -168,35 +168,6 @@ fn example(path: &Path) -> Store {
     let store = Store::create(path, FORMAT, CHAIN, 0, &changes).expect("a new one");
     store.commit(1, &[change((ONE, 3, None)), change((TWO, 1, Some(1)))], KEPT).expect("the next height");
     store
-}
-
-#[test]
-fn every_change_is_another_last_commit_and_reading_is_none() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("database");
-    assert!(matches!(LastCommit::of(&path), Err(DatabaseError::Missing { .. })));
-    let last = || LastCommit::of(&path).expect("readable");
-    let store = example(&path);
-    let mut seen = vec![last()];
-    let mut is_new = || {
-        let now = last();
-        let is_new = !seen.contains(&now);
-        seen.push(now);
-        is_new
-    };
-    // The file is as long as before, and its time may be too.
-    for height in 2..20 {
-        store.commit(height, &[change((ONE, 3, Some(7)))], KEPT).expect("the next height");
-        assert!(is_new(), "height {height}");
-    }
-    store.note(&[change((TWO, 9, Some(9)))]).expect("writable");
-    assert!(is_new());
-    store.roll_back(18).expect("kept");
-    assert!(is_new());
-    let before = last();
-    content(&Reader::open(&path, FORMAT).expect("whole").latest().expect("readable"));
-    content(&store.latest().expect("readable"));
-    assert_eq!(last(), before);
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! What superblocks have taken of an environment, read again only when there is something new.
+//! What superblocks have taken of an environment, read again only when there may be something new.
 
-use std::path::PathBuf;
+use std::{fs, io::ErrorKind, path::PathBuf, time::SystemTime};
 
-use batcher_job::states::{self, StatesError};
-use circuits_database::LastCommit;
+use batcher_job::{
+    output::database_file,
+    states::{self, StatesError},
+};
 use circuits_protocol::registry::EnvironmentId;
 use environments_directories::Batched;
 
@@ -19,14 +21,21 @@ pub(super) struct Taken {
 #[derive(Debug)]
 pub(super) struct Superblocks {
     pub(super) directory: PathBuf,
-    /// As of the last commit that was read.
+    /// As of the last time that they were read.
     taken: Taken,
-    read: Option<LastCommit>,
+    /// The database as it was then.
+    seen: Option<Seen>,
+    /// Whether it was so already when it was read the time before. Pages of a commit may still have been on their way then, and may
+    /// have left length and time as they were.
+    is_settled: bool,
 }
+
+/// A database file's length, and when it was written.
+type Seen = (u64, SystemTime);
 
 impl Superblocks {
     pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, taken: Taken::default(), read: None }
+        Self { directory, taken: Taken::default(), seen: None, is_settled: false }
     }
 
     /// What they had taken when they could be read last.
@@ -39,8 +48,14 @@ impl Superblocks {
     /// # Errors
     /// [`StatesError`], also if states were there that are gone.
     pub(super) fn look(&mut self, expected: u64, id: EnvironmentId) -> Result<(), StatesError> {
-        let last = states::last_commit(&self.directory)?;
-        if last == self.read {
+        let metadata = fs::metadata(database_file(&self.directory));
+        if self.seen.is_none() && metadata.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Ok(());
+        }
+        // What else is wrong, reading says.
+        let now = metadata.and_then(|metadata| Ok((metadata.len(), metadata.modified()?))).ok();
+        let is_same = now.is_some() && now == self.seen;
+        if is_same && self.is_settled {
             return Ok(());
         }
         let (found, taken) = states::with_latest(&self.directory, None, |state| {
@@ -51,17 +66,20 @@ impl Superblocks {
         if found != expected {
             return Err(StatesError::OtherChain { path: self.directory.clone(), expected, found });
         }
-        (self.taken, self.read) = (taken, last);
+        (self.taken, self.seen, self.is_settled) = (taken, now, is_same);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{
+        fs::{self, File},
+        path::Path,
+    };
 
     use batcher_circuits::state::{EnvironmentHead, SuperblockState};
-    use batcher_job::{output::database_file, states};
+    use batcher_job::states;
     use circuits_core::Digest;
 
     use super::*;
@@ -86,11 +104,26 @@ mod tests {
         superblocks.look(CHAIN_ID, ID).expect("readable");
         let batched = Some(Batched { height: 3, state: Digest::ZERO });
         assert_eq!(superblocks.taken(), Taken { number: 0, batched });
-        // Whoever reads more than the last commit sees the damage.
+        // A part of a commit comes late, at the same time as the rest for the file system: whoever reads again sees it.
         let path = database_file(&directory);
-        let mut bytes = fs::read(&path).expect("readable");
-        bytes[4096..].fill(0);
-        fs::write(&path, bytes).expect("writable");
+        let whole = fs::read(&path).expect("readable");
+        let written = fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a time");
+        let write = |bytes: &[u8]| {
+            fs::write(&path, bytes).expect("writable");
+            File::options()
+                .write(true)
+                .open(&path)
+                .and_then(|file| file.set_modified(written))
+                .expect("a file");
+        };
+        let mut damaged = whole.clone();
+        damaged[4096..].fill(0);
+        write(&damaged);
+        superblocks.look(CHAIN_ID, ID).expect_err("it is read again");
+        write(&whole);
+        superblocks.look(CHAIN_ID, ID).expect("readable");
+        // Nothing comes at that time any more.
+        write(&damaged);
         superblocks.look(CHAIN_ID, ID).expect("nothing new");
         assert!(Superblocks::new(directory.clone()).look(CHAIN_ID, ID).is_err());
         // What is gone stays as it was.
