@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys};
@@ -106,14 +106,15 @@ impl<'a> HopProver<'a> {
         Self { shared, ..self }
     }
 
-    /// Waits for workers no longer than so without any of them proving a stage.
+    /// Waits no longer than so for workers without any of them proving a stage, and for another process that makes the same hop.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience: Some(patience), ..self }
     }
 
     /// Where the finished stages of the hop in the file `hop` lie until it is written: with the tasks that are shared, or else beside
-    /// the file. Waits while another process makes the same hop there: look for the file once more after this.
+    /// the file. Waits while another process makes the same hop there: look for the file once more after this. If that takes too long,
+    /// they are in memory.
     ///
     /// # Errors
     /// [`HopProveError::Stopped`]
@@ -121,10 +122,13 @@ impl<'a> HopProver<'a> {
         if let Some(shared) = self.shared {
             return Ok(Stages::among(shared.store));
         }
-        let mut is_told = false;
+        let (begun, mut is_told) = (Instant::now(), false);
         loop {
             if let Some(stages) = Stages::beside(hop) {
                 return Ok(stages);
+            }
+            if self.patience.is_some_and(|patience| begun.elapsed() >= patience) {
+                return Ok(Stages::in_memory());
             }
             if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 return Err(HopProveError::Stopped);

@@ -1,7 +1,8 @@
 //! Where the finished stages of a hop lie until it is written, so that one that was interrupted goes on.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -13,6 +14,12 @@ use circuits_tasks::{
 /// The extension of the folder beside a hop.
 const EXTENSION: &str = "stages";
 
+/// The file in that folder that a process locks while it makes the hop.
+const LOCK: &str = "lock";
+
+/// Its permissions.
+const OWNER_ONLY: u32 = 0o600;
+
 /// Finished stages of the hop in one file.
 pub struct Stages<'a>(Place<'a>);
 
@@ -21,7 +28,7 @@ enum Place<'a> {
     Folder {
         path: PathBuf,
         store: FolderStore,
-        _lock: Option<File>,
+        _lock: File,
     },
     Memory(MemoryStore),
     Shared(&'a dyn Store),
@@ -29,19 +36,27 @@ enum Place<'a> {
 
 impl<'a> Stages<'a> {
     /// Those in the folder that has the name of the hop's file and an extension; `None` while another process is at it. If the folder
-    /// cannot be made, they are kept in memory: that a hop would not go on is no reason to do without it.
+    /// cannot be made or is another user's, they are kept in memory: that a hop would not go on is no reason to do without it.
     #[must_use]
     pub fn beside(hop: &Path) -> Option<Self> {
         let path = folder_beside(hop);
-        if fs::create_dir_all(&path).is_err() {
-            return Some(Self(Place::Memory(MemoryStore::default())));
-        }
-        let lock = File::open(&path).ok();
-        if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
+        let lock = fs::create_dir_all(&path).and_then(|()| {
+            // Nobody else can open it, and lock it for ever.
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path.join(LOCK))
+        });
+        let Ok(lock) = lock else { return Some(Self::in_memory()) };
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             return None;
         }
         let store = FolderStore::new(&path);
         Some(Self(Place::Folder { path, store, _lock: lock }))
+    }
+
+    /// None yet, and none is left when this ends.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self(Place::Memory(MemoryStore::default()))
     }
 
     /// Those in a store that has other tasks too, and keeps them: others may make the same hop.

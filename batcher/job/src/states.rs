@@ -405,22 +405,31 @@ pub fn roll_back(
     // A directory with nothing to lock gets no lock, and one without the state stays as it is.
     let state = read(directory, number)?;
     let _lock = lock(directory)?;
-    let mut moved = vec![];
     if let Some(superblocks) = superblocks {
         // A directory that is missing is a mistake, and no empty one.
         let failed = |source| FileError::Io { path: superblocks.to_owned(), action: "open it", source };
         fs::metadata(superblocks).map_err(failed)?;
+    }
+    // First what may fail however often it is tried.
+    let (last, _) = find_latest(directory, None)?;
+    let saved = if last.number == number { None } else { Some(save(directory, &last)?) };
+    let mut moved = vec![];
+    if let Some(superblocks) = superblocks {
         let bundles = superblock_numbers(superblocks)?.into_iter().filter(|&found| found > number).rev();
         moved = move_aside(superblocks, bundles.map(|number| superblock_file(superblocks, number)))?;
     }
-    let (last, _) = find_latest(directory, None)?;
-    if last.number == number {
-        return Ok(RolledBack { latest: state, moved, saved: None });
+    if saved.is_some() {
+        Store::open(&database_file(directory), FORMAT)?.roll_back(number.into())?;
     }
-    let saved = state_file(&new_directory(directory)?, last.number);
-    state::write(&saved, &last)?;
-    Store::open(&database_file(directory), FORMAT)?.roll_back(number.into())?;
-    Ok(RolledBack { latest: state, moved, saved: Some(saved) })
+    Ok(RolledBack { latest: state, moved, saved })
+}
+
+/// Writes a state to a new directory in `directory`, and returns the file.
+fn save(directory: &Path, state: &SuperblockState) -> Result<PathBuf, StatesError> {
+    let aside = new_directory(directory)?;
+    let saved = state_file(&aside, state.number);
+    state::write(&saved, state).inspect_err(|_| drop(fs::remove_dir(&aside)))?;
+    Ok(saved)
 }
 
 /// Moves `files`, which lie in `directory`, to a new directory in it.

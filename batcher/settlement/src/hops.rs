@@ -123,8 +123,8 @@ impl Prove for Hops<'_> {
                 let hop = self.hops.prove(*circuit, decoded, &stages)?;
                 // It is for later calls: that it cannot be written, or that something else is there, is no reason to do without
                 // it now.
-                if found.is_ok() {
-                    let _ = hop_file::write(&path, &hop);
+                if found.is_err() || hop_file::write(&path, &hop).is_err() {
+                    return Ok(for_l1(&hop));
                 }
                 hop
             }

@@ -332,7 +332,7 @@ impl BridgeState {
 
     /// Whether the message at `index` has this hash and is not consumed.
     pub(crate) fn is_pending_at(&self, hash: &Digest, index: u64) -> bool {
-        self.indices(hash).is_some_and(|indices| indices.contains(&index))
+        self.messages.get(index) == *hash
     }
 
     /// How many messages with this hash are not consumed.
@@ -386,7 +386,8 @@ impl BridgeState {
         }
         let concerns = move |record: &Record| environment.is_none_or(|one| record.concerns(one));
         indices.into_iter().filter_map(move |(index, is_listed)| {
-            let record = self.record(index).filter(|record| record.consumed.is_none());
+            let is_whole = |record: &Record| self.is_pending_at(&record.message.hash(), index);
+            let record = self.record(index).filter(|record| record.consumed.is_none() && is_whole(record));
             let is_other = record.as_ref().is_none_or(|record| is_listed && !concerns(record));
             if is_other {
                 self.index.reads().fail(ReadFailure::new(OtherMessage { index }));
@@ -474,8 +475,11 @@ impl BridgeState {
         consumption: Consumption,
         location: Location,
     ) -> Result<(), TreeError> {
-        // What finds the message is compared with its leaf.
-        self.set_consumed(index, Some((consumption, location)));
+        // What finds the message is compared with its leaf, as the message is here.
+        let leaf = self.messages.get(index);
+        if self.set_consumed(index, Some((consumption, location))).is_some_and(|hash| hash != leaf) {
+            self.index.reads().fail(ReadFailure::new(OtherMessage { index }));
+        }
         self.messages.replace(index, tombstone())
     }
 

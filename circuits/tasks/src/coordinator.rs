@@ -30,6 +30,7 @@
 use std::{
     collections::BTreeSet,
     error::Error,
+    mem,
     panic::resume_unwind,
     sync::atomic::{AtomicBool, Ordering},
     thread::{self, ScopedJoinHandle},
@@ -208,28 +209,35 @@ impl<'a> Coordinator<'a> {
             last_survey: None,
             last_proof: Instant::now(),
             is_stall_told: false,
+            is_last_look: false,
         };
         let end = AtomicBool::new(false);
         let ended = &end;
         thread::scope(|scope| {
+            let set = SetOnDrop(&end);
             let handler = UntilStopped { worker: &worker, stop: self.stop };
             let here = scope.spawn(move || self.here.run(&handler, ended));
             let shared = self.queue.zip(self.worker);
             let shared = shared.map(|(queue, worker)| scope.spawn(move || queue.run(worker, ended)));
             let workers: Vec<_> = [Some(here), shared].into_iter().flatten().collect();
-            let result = {
-                let _set = SetOnDrop(&end);
-                run.finish(&|| workers.iter().any(ScopedJoinHandle::is_finished))
-            };
+            let result = run.finish(&|| workers.iter().any(ScopedJoinHandle::is_finished));
+            drop(set);
             self.here.wake();
-            for worker in workers {
-                // One that could not go on is why the run has stopped.
-                worker.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            let joined =
+                workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            let joined: Vec<_> = joined.collect();
+            if !matches!(result, Err(GraphRunError::Stopped)) {
+                return result;
             }
-            match result {
-                // The proof that was being made when the caller asked to stop may have been the last one.
-                Err(GraphRunError::Stopped) => run.root()?.ok_or(GraphRunError::Stopped),
-                result => result,
+            // The proof that was being made when the caller asked to stop may have been the last one. A worker that could not go on
+            // is why the run has stopped.
+            match run.root() {
+                Ok(Some(proof)) => Ok(proof),
+                root => {
+                    joined.into_iter().collect::<Result<(), _>>()?;
+                    root?;
+                    Err(GraphRunError::Stopped)
+                }
             }
         })
     }
@@ -278,6 +286,8 @@ struct Run<'a> {
     last_proof: Instant,
     /// Whether people know that none has come since.
     is_stall_told: bool,
+    /// Whether patience is over, and everything is looked at once more: the process may have slept meanwhile.
+    is_last_look: bool,
 }
 
 impl<'a> Run<'a> {
@@ -323,6 +333,9 @@ impl<'a> Run<'a> {
         let hardest = left.max_by_key(|(id, task)| (self.offered.contains(id), task.memory));
         let Some((_, task)) = hardest else { return Ok(()) };
         if let Some(patience) = patience.filter(|_| is_over) {
+            if !mem::replace(&mut self.is_last_look, true) {
+                return Ok(());
+            }
             let (label, memory) = (task.label.clone(), task.memory);
             return Err(GraphRunError::Patience { label, memory, patience, reason: away.map(str::to_owned) });
         }
@@ -450,7 +463,7 @@ impl<'a> Run<'a> {
                 self.pending.remove(&id);
                 self.done.insert(id);
                 self.reported.done(id, task);
-                (self.last_proof, self.is_stall_told) = (Instant::now(), false);
+                (self.last_proof, self.is_stall_told, self.is_last_look) = (Instant::now(), false, false);
             }
         }
         Ok(())

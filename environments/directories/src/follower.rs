@@ -398,8 +398,7 @@ impl FollowerDirectory {
         if self.first_step == 0 {
             states.insert(self.start.0, self.start.1);
         }
-        let wanted = self.notes.batched.filter(|batched| self.state(batched.height) != Some(batched.state));
-        let mut links = self.published.links(wanted);
+        let mut links = self.published.links();
         links.retain(|link| counts(link.height, &link.producer));
         turn(&states, &links, self.notes.batched)
     }

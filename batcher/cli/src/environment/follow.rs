@@ -81,7 +81,8 @@ pub(crate) struct Arguments {
     bundles: Option<PathBuf>,
     /// See in the superblock states of this directory which blocks are batched.
     ///
-    /// It is the directory of `batch --state` or `follow --state`. Of two blocks of one height, the one in a superblock is followed.
+    /// It is the directory of `batch --state` or `follow --state`, and must be there; before the first superblock, an empty one will do.
+    /// Of two blocks of one height, the one in a superblock is followed.
     #[arg(long, value_name = "DIR")]
     superblocks: Option<PathBuf>,
     /// Go on until the command is interrupted.
@@ -229,6 +230,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         producers.push(Producer { commitment, signing_key });
     }
     let directory = FollowerDirectory::open(&arguments.state, follower, producers)?;
+    let has_batched = directory.batched_height().is_some();
     let followed = Followed {
         environment: id.get(),
         height: directory.height(),
@@ -244,7 +246,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         registry,
         directory,
         bundles: Bundles::default(),
-        superblocks: arguments.superblocks.clone().map(Superblocks::new),
+        superblocks: arguments.superblocks.clone().map(|path| Superblocks::new(path, has_batched)),
         unread: Unread::default(),
         followed,
     };
@@ -272,12 +274,6 @@ impl Watcher<'_> {
             unread.or_warn(&superblocks.directory, read)?;
             taken = Some(superblocks.taken());
         }
-        let mut is_left = false;
-        if let (Some(path), Some(registry)) = (&arguments.bundles, &registry)
-            && let Some(listing) = unread.or_warn(path, bundles::list(path))?
-        {
-            is_left = bundles.look(&listing, registry, taken, directory)?;
-        }
         if let (Some(taken), Some(registry)) = (taken, &registry) {
             let next = taken.number.saturating_add(1);
             let over = registry.entry(directory.id())?.producers.iter();
@@ -290,6 +286,13 @@ impl Watcher<'_> {
             }
             looked => unread.or_warn(&arguments.blocks, looked)?,
         };
+        // What superblocks have is noted by now, and bundles of that are not wanted.
+        let mut is_left = false;
+        if let (Some(path), Some(registry)) = (&arguments.bundles, &registry)
+            && let Some(listing) = unread.or_warn(path, bundles::list(path))?
+        {
+            is_left = bundles.look(&listing, registry, taken, directory)?;
+        }
         if let Some(looked) = looked {
             self.note(looked, options);
         }

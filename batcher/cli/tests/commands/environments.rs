@@ -284,6 +284,9 @@ fn whose_blocks_are_followed_is_said_by_a_registry_or_by_name() {
     add("3", genesis["state"].as_str().expect("text"));
     let superblocks = deployment.path("superblocks");
     let all = [&by_registry[..], &["--bundles", text(&blocks), "--superblocks", text(&superblocks)]].concat();
+    let missing = deployment.call("follow", &all, 4);
+    assert!(missing["error"].as_str().is_some_and(|error| error.contains("superblocks")), "{missing}");
+    fs::create_dir(&superblocks).expect("writable");
     let followed = deployment.call("follow", &all, 0);
     assert_eq!((&followed["height"], &followed["batched"]), (&1.into(), &Value::Null));
 
@@ -316,13 +319,12 @@ fn a_directory_that_cannot_be_read_for_a_while_is_a_warning_to_a_follower_that_g
     let own = ["--blocks", text(&blocks), "--state", text(&state), "--registry", text(&registry)];
     let more = ["--bundles", text(&bundles), "--superblocks", text(&superblocks)];
     let all = [&own[..], &more].concat();
+    fs::create_dir(&superblocks).expect("writable");
     for extra in [&[][..], &["--watch"]] {
         let refused = deployment.call("follow", &[&all, extra].concat(), 3);
         assert!(refused["error"].as_str().is_some_and(|error| error.contains("bundles")), "{refused}");
     }
-    for directory in [&bundles, &superblocks] {
-        fs::create_dir(directory).expect("writable");
-    }
+    fs::create_dir(&bundles).expect("writable");
     let follow = [&all[..], &["--watch", "--quiet"]].concat();
     let mut follower = Deployment::spawn(&deployment.arguments("follow", &follow));
     let mut warnings = BufReader::new(follower.stderr.take().expect("piped"));

@@ -339,6 +339,11 @@ fn check_one_at_a_time(path: &Path) {
     let second = HopProver::new(PinnedKeys::embedded(), &cache).with_stop(&stop);
     assert!(matches!(second.stages(path), Err(HopProveError::Stopped)));
     stop.store(false, Ordering::Relaxed);
+    let impatient = HopProver::new(PinnedKeys::embedded(), &cache).with_patience(Duration::from_millis(1));
+    let stages = impatient.stages(path).expect("in memory");
+    assert!(Stages::beside(path).is_none());
+    stages.clear();
+    assert!(Stages::beside(path).is_none(), "those of the first one are left alone");
     thread::scope(|scope| {
         let waits = scope.spawn(|| second.stages(path).map(Stages::clear));
         first.clear();

@@ -295,6 +295,49 @@ fn an_index_that_lists_another_message_cannot_be_read() {
     }
 }
 
+/// A message in the place of another one that waits, beside that one's hash or its own.
+#[test]
+fn a_message_that_is_not_its_leafs_cannot_be_read() {
+    let state = with_messages(1, 600, 7);
+    let record = state.bridge.record(9).expect("one of 600");
+    let mut other = record.clone();
+    other.message.recipient = digest(77);
+    for hash in [record.message.hash(), other.message.hash()] {
+        let row = MESSAGES.change(9_u64.to_be_bytes(), Some(&(hash, other.clone()))).expect("it encodes");
+        let directory = tampered(&state, 1, [row]);
+        for look in [
+            |bridge: &BridgeState| bridge.in_flight().count(),
+            |bridge: &BridgeState| bridge.in_flight_of(EnvironmentId(2)).count(),
+        ] {
+            let found = with_latest(directory.path(), None, |state| look(&state.bridge));
+            assert!(matches!(found.map_err(invalid_state), Err(InvalidState::Unreadable(_))));
+        }
+        let states = States::open(directory.path(), None).expect("nothing of this is read");
+        let checked = match moved(states.latest(), vec![record.message.clone()], vec![]) {
+            Ok(next) => states.check(&next),
+            Err(_) => states.check(states.latest()),
+        };
+        assert!(matches!(checked.map_err(invalid_state), Err(InvalidState::Unreadable(_))));
+    }
+}
+
+#[test]
+fn a_rollback_from_a_state_that_cannot_be_read_moves_nothing() {
+    let state = with_messages(1, 600, 7);
+    let gone = MESSAGES.change(200_u64.to_be_bytes(), None::<&()>).expect("it encodes");
+    let directory = tampered(&state, 1, [gone]);
+    let mut states = States::open(directory.path(), None).expect("it reads no message");
+    let message = state.bridge.record(500).expect("one of 600").message;
+    let next = moved(states.latest(), vec![message], vec![]).expect("it waits");
+    states.advance(next).expect("the next state");
+    drop(states);
+    let superblocks = tempfile::tempdir().expect("a directory");
+    let bundle = superblock_file(superblocks.path(), 2);
+    fs::write(&bundle, "a bundle").expect("writable");
+    roll_back(directory.path(), 1, Some(superblocks.path())).expect_err("it cannot be saved");
+    assert!(bundle.exists() && !directory.path().join("rolled-back-1").exists());
+}
+
 #[test]
 fn a_past_state_that_cannot_be_read_is_not_one_that_was_never_reached() {
     let state = with_messages(1, 0, 0);

@@ -5,7 +5,8 @@
 //! read late       a message by its index; its page, to open a path or change a leaf; indices by hash or environment
 //! ```
 //! What is read at once is checked by the commitment. A page that is read late is checked by its root, which the commitment
-//! covers. [`read_whole`] also checks what decides nothing: messages beside their hashes, and the indices.
+//! covers. A message that is in flight is compared with its leaf, and so are the indices that lead to it. [`read_whole`] also checks
+//! which messages the indices leave out, and what became of those that were consumed.
 
 use std::{ops::Range, sync::Arc};
 

@@ -51,20 +51,6 @@ pub struct Batched {
     pub state: Digest,
 }
 
-/// The blocks that may lead to a state.
-pub(super) fn leading_to(links: &BTreeSet<Link>, Batched { height, state }: Batched) -> BTreeSet<Link> {
-    let mut states = BTreeSet::from([(height, state)]);
-    let mut leading = BTreeSet::new();
-    // The highest ones first.
-    for link in links.iter().rev() {
-        if states.contains(&(link.height, link.new_state)) {
-            states.insert((link.height.saturating_sub(1), link.previous_state));
-            leading.insert(*link);
-        }
-    }
-    leading
-}
-
 /// How well a chain suits: first whether it agrees with superblocks, then how high it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Worth {

@@ -18,14 +18,13 @@ use environments_core::{
 
 use super::{
     FollowerDirectoryError, Refusal, RefusedFile,
-    chain::{Batched, Link, leading_to},
+    chain::Link,
     files::{Seen, list},
     layout::{Followed, Rival},
 };
 
-/// The most blocks of one producer and height that are tried, that are remembered without a file, and that are noted as rivals: a
-/// producer can sign any number of them, and each costs an execution. An honest one seldom drops a block more than once or
-/// twice, and is followed again in any case when superblocks have taken another one.
+/// The most blocks of one producer and height that are remembered without a file, and that are noted as rivals. A producer can sign
+/// any number of them, and two are evidence enough.
 pub(super) const MAX_RIVALS: usize = 16;
 
 /// The blocks that a producer of the environment signed, and the files that have them.
@@ -36,12 +35,12 @@ pub(super) struct Published {
     /// Whatever becomes of one file, another one still has the block. A block without a file cannot be followed, and is signed all
     /// the same. Each file is one of `seen`.
     blocks: BTreeMap<Link, BTreeSet<PathBuf>>,
-    /// By height and producer: the blocks that were tried.
-    tried: BTreeMap<(u32, Digest), BTreeSet<Digest>>,
     /// Blocks that do not apply to the state that they continue, whatever files have them.
     failed: BTreeSet<Digest>,
     /// Files that were looked at, as they were then.
     seen: BTreeMap<PathBuf, Seen>,
+    /// Files that could not be read, and are read again in every look.
+    unread: BTreeSet<PathBuf>,
     /// Whether this process has looked before.
     has_looked: bool,
 }
@@ -53,7 +52,7 @@ impl Published {
             environment,
             producers,
             blocks: BTreeMap::new(),
-            tried: BTreeMap::new(),
+            unread: BTreeSet::new(),
             failed: BTreeSet::new(),
             seen: BTreeMap::new(),
             has_looked: false,
@@ -77,7 +76,7 @@ impl Published {
         for files in self.blocks.values_mut() {
             files.retain(|path| self.seen.contains_key(path));
         }
-        let mut refused = vec![];
+        let (mut refused, mut unread) = (vec![], BTreeSet::new());
         for (path, now) in listed {
             if self.seen.contains_key(&path) {
                 continue;
@@ -102,10 +101,19 @@ impl Published {
                 {
                     continue;
                 }
+                // It may be readable later without having changed.
+                Err(reason @ Refusal::File(FileError::Io { .. })) => {
+                    unread.insert(path.clone());
+                    if !self.unread.contains(&path) {
+                        refused.push(RefusedFile { path, reason });
+                    }
+                    continue;
+                }
                 Err(reason) => refused.push(RefusedFile { path: path.clone(), reason }),
             }
             self.seen.insert(path, now);
         }
+        self.unread = unread;
         self.has_looked = true;
         self.forget();
         Ok(refused)
@@ -121,19 +129,10 @@ impl Published {
         });
     }
 
-    /// The blocks that can be followed: none that did not apply, and no more than [`MAX_RIVALS`] of one producer and height, but for
-    /// those that may lead to the state `wanted`.
-    pub(super) fn links(&self, wanted: Option<Batched>) -> BTreeSet<Link> {
-        let blocks =
-            self.blocks.iter().filter(|(link, files)| !files.is_empty() && !self.failed.contains(&link.id));
-        let mut links: BTreeSet<_> = blocks.map(|(link, _)| *link).collect();
-        let leading = wanted.map(|wanted| leading_to(&links, wanted)).unwrap_or_default();
-        links.retain(|link| {
-            let tried = self.tried.get(&(link.height, link.producer));
-            tried.is_none_or(|tried| tried.len() < MAX_RIVALS || tried.contains(&link.id))
-                || leading.contains(link)
-        });
-        links
+    /// The blocks that can be followed: none that did not apply.
+    pub(super) fn links(&self) -> BTreeSet<Link> {
+        let blocks = self.blocks.iter().filter(|(_, files)| !files.is_empty()).map(|(link, _)| *link);
+        blocks.filter(|link| !self.failed.contains(&link.id)).collect()
     }
 
     /// Remembers that a block is signed, whether or not there is a file.
@@ -208,7 +207,6 @@ impl Published {
                     return Err(Refusal::Replaced);
                 }
                 follower.check_body(block.statement(), block.body()).map_err(|_| Refusal::Replaced)?;
-                self.tried.entry((wanted.height, wanted.producer)).or_default().insert(wanted.id);
                 Ok(follower.apply(block.statement(), block.body())?)
             });
             let reason = match applied {

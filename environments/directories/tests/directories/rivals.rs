@@ -1,11 +1,11 @@
 //! How many of the blocks that a producer signs are tried, and which of them stay known.
 
-use std::{fs, time::UNIX_EPOCH};
+use std::{fs, os::unix::fs::symlink, time::UNIX_EPOCH};
 
 use circuits_keys::CircuitCache;
 use environments_conformance::{CHAIN_ID, id, secret};
 use environments_core::published::PublishedBlock;
-use environments_directories::{Batched, FollowerDirectory, ProducerDirectory};
+use environments_directories::{FollowerDirectory, ProducerDirectory};
 
 use crate::{
     alone, counter, files,
@@ -33,7 +33,7 @@ fn a_block_that_does_not_apply_is_tried_once_whatever_files_have_it() {
 }
 
 #[test]
-fn whoever_signs_many_blocks_of_a_height_is_followed_again_when_superblocks_have_one() {
+fn whoever_signs_many_blocks_of_a_height_is_followed_all_the_same() {
     let _alone = alone();
     let published = Published::new(3);
     let elsewhere = tempfile::tempdir().unwrap();
@@ -44,15 +44,31 @@ fn whoever_signs_many_blocks_of_a_height_is_followed_again_when_superblocks_have
         fs::write(published.blocks.path().join(format!("0-{number}")), block.encode().unwrap()).unwrap();
     }
     let looked = published.look(&mut follower, None);
-    assert_eq!((&looked.applied, looked.refused.len()), (&vec![1], MAX_RIVALS));
-    // Whatever else it signs of this height.
+    assert_eq!((&looked.applied, looked.refused.len()), (&vec![1], 3 * MAX_RIVALS));
     own.iter().for_each(|file| drop(published.copy(file)));
-    let looked = published.look(&mut follower, None);
-    assert!(looked.refused.is_empty() && looked.applied.is_empty(), "{looked:?}");
-    let batched = Batched { height: 3, state: decode(&own[2]).statement().new_state };
-    assert_eq!(published.look(&mut follower, Some(batched)).applied, [2, 3]);
+    assert_eq!(published.look(&mut follower, None).applied, [2, 3]);
     assert!(follower.rivals().filter(|rival| rival.height == 2).count() <= MAX_RIVALS);
     assert_agree(&follower, &published.producer);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_read_again_although_it_has_not_changed() {
+    let _alone = alone();
+    let published = Published::new(2);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut follower = open_follower(elsewhere.path()).unwrap();
+    published.copy_all();
+    // It has length and time as what it will lead to.
+    let away = tempfile::tempdir().unwrap();
+    let (path, kept) = (published.copy(&files(&published.producer)[0]), away.path().join("kept"));
+    fs::rename(&path, &kept).unwrap();
+    symlink(&path, &path).unwrap();
+    let looked = published.look(&mut follower, None);
+    assert_eq!((paths(&looked), &looked.applied), (vec![&path], &vec![]));
+    assert!(published.look(&mut follower, None).refused.is_empty(), "it is told once");
+    fs::remove_file(&path).unwrap();
+    fs::rename(&kept, &path).unwrap();
+    assert_eq!(published.look(&mut follower, None).applied, [1, 2]);
 }
 
 #[test]

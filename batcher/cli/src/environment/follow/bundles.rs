@@ -31,8 +31,8 @@ pub(super) struct Bundles {
     judged: Listing,
     /// Those that the registry does not allow in the next superblock. It may in a later one.
     disallowed: Listing,
-    /// The latest superblock by which they were judged.
-    number: u32,
+    /// What superblocks had when they were judged.
+    taken: Option<Taken>,
     /// The last file of a look that left others to the next one, which goes on from there.
     last: Option<Listed>,
 }
@@ -63,15 +63,15 @@ impl Bundles {
         directory: &mut FollowerDirectory,
     ) -> Result<bool, Failure> {
         let states = states(registry, taken, directory)?;
-        let number = taken.map_or(0, |taken| taken.number);
-        if number != self.number {
+        if taken != self.taken {
             self.disallowed.clear();
         }
-        if number < self.number {
+        let number = |taken: Option<Taken>| taken.map_or(0, |taken| taken.number);
+        if taken != self.taken && number(taken) <= number(self.taken) {
             // Superblocks went back, so that blocks are wanted again which they had.
             self.judged.clear();
         }
-        self.number = number;
+        self.taken = taken;
         self.judged.retain(|file| listing.contains(file));
         self.disallowed.retain(|file| listing.contains(file));
 

@@ -6,6 +6,7 @@ use batcher_job::{
     output::database_file,
     states::{self, StatesError},
 };
+use circuits_files::file::FileError;
 use circuits_protocol::registry::EnvironmentId;
 use environments_directories::Batched;
 
@@ -21,6 +22,8 @@ pub(super) struct Taken {
 #[derive(Debug)]
 pub(super) struct Superblocks {
     pub(super) directory: PathBuf,
+    /// Whether there were superblocks that have blocks of the environment.
+    has_batched: bool,
     /// As of the last time that they were read.
     taken: Taken,
     /// The database as it was then.
@@ -34,8 +37,8 @@ pub(super) struct Superblocks {
 type Seen = (u64, SystemTime);
 
 impl Superblocks {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, taken: Taken::default(), seen: None, is_settled: false }
+    pub(super) fn new(directory: PathBuf, has_batched: bool) -> Self {
+        Self { directory, has_batched, taken: Taken::default(), seen: None, is_settled: false }
     }
 
     /// What they had taken when they could be read last.
@@ -49,8 +52,11 @@ impl Superblocks {
     /// [`StatesError`], also if states were there that are gone.
     pub(super) fn look(&mut self, expected: u64, id: EnvironmentId) -> Result<(), StatesError> {
         let metadata = fs::metadata(database_file(&self.directory));
-        if self.seen.is_none() && metadata.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            return Ok(());
+        if metadata.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+            && self.seen.is_none()
+            && !self.has_batched
+        {
+            return self.check_is_there();
         }
         // What else is wrong, reading says.
         let now = metadata.and_then(|metadata| Ok((metadata.len(), metadata.modified()?))).ok();
@@ -67,6 +73,13 @@ impl Superblocks {
             return Err(StatesError::OtherChain { path: self.directory.clone(), expected, found });
         }
         (self.taken, self.seen, self.is_settled) = (taken, now, is_same);
+        Ok(())
+    }
+
+    /// Checks that the directory can be listed. One that is empty is that of a chain without a superblock.
+    fn check_is_there(&self) -> Result<(), StatesError> {
+        let failed = |source| FileError::Io { path: self.directory.clone(), action: "list it", source };
+        fs::read_dir(&self.directory).map_err(failed)?;
         Ok(())
     }
 }
@@ -97,8 +110,14 @@ mod tests {
     fn what_superblocks_have_is_read_when_there_is_something_new_and_not_before() {
         let root = tempfile::tempdir().expect("a directory");
         let directory = root.path().join("states");
-        let mut superblocks = Superblocks::new(directory.clone());
+        let mut superblocks = Superblocks::new(directory.clone(), false);
+        let error = superblocks.look(CHAIN_ID, ID).expect_err("a name that is wrong");
+        assert!(matches!(error, StatesError::File(_)), "{error}");
+        fs::create_dir(&directory).expect("writable");
         superblocks.look(CHAIN_ID, ID).expect("a chain without superblocks");
+        let error =
+            Superblocks::new(directory.clone(), true).look(CHAIN_ID, ID).expect_err("there were some");
+        assert!(matches!(error, StatesError::Empty { .. }), "{error}");
         assert_eq!(superblocks.taken(), Taken::default());
         put(&directory);
         superblocks.look(CHAIN_ID, ID).expect("readable");
@@ -125,14 +144,14 @@ mod tests {
         // Nothing comes at that time any more.
         write(&damaged);
         superblocks.look(CHAIN_ID, ID).expect("nothing new");
-        assert!(Superblocks::new(directory.clone()).look(CHAIN_ID, ID).is_err());
+        assert!(Superblocks::new(directory.clone(), false).look(CHAIN_ID, ID).is_err());
         // What is gone stays as it was.
         fs::remove_dir_all(&directory).expect("writable");
         let error = superblocks.look(CHAIN_ID, ID).expect_err("it was there");
         assert!(matches!(error, StatesError::Empty { .. }), "{error}");
         assert_eq!(superblocks.taken(), Taken { number: 0, batched });
         put(&directory);
-        let error = Superblocks::new(directory).look(CHAIN_ID + 1, ID).expect_err("another chain");
+        let error = Superblocks::new(directory, false).look(CHAIN_ID + 1, ID).expect_err("another chain");
         assert!(matches!(error, StatesError::OtherChain { .. }), "{error}");
     }
 }
