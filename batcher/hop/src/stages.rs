@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
+    io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -40,11 +41,7 @@ impl<'a> Stages<'a> {
     #[must_use]
     pub fn beside(hop: &Path) -> Option<Self> {
         let path = folder_beside(hop);
-        let lock = fs::create_dir_all(&path).and_then(|()| {
-            // Nobody else can open it, and lock it for ever.
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path.join(LOCK))
-        });
+        let lock = fs::create_dir_all(&path).and_then(|()| open_lock(&path.join(LOCK)));
         let Ok(lock) = lock else { return Some(Self::in_memory()) };
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             return None;
@@ -81,6 +78,15 @@ impl<'a> Stages<'a> {
             drop(fs::remove_dir_all(path));
         }
     }
+}
+
+/// Opens the file that is locked, and makes it if it is missing, so that no other user can open it, and lock it for ever.
+fn open_lock(path: &Path) -> io::Result<File> {
+    // Opening a pipe would wait.
+    if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    OpenOptions::new().write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path)
 }
 
 /// The folder of the stages of the hop in a file.

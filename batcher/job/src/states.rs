@@ -411,12 +411,24 @@ pub fn roll_back(
         fs::metadata(superblocks).map_err(failed)?;
     }
     // First what may fail however often it is tried.
+    let bundles = superblocks.map(|superblocks| later_bundles(superblocks, number)).transpose()?;
+    let aside = match (superblocks, bundles.as_deref()) {
+        (Some(superblocks), Some([_, ..])) => Some(new_directory(superblocks)?),
+        _ => None,
+    };
     let (last, _) = find_latest(directory, None)?;
-    let saved = if last.number == number { None } else { Some(save(directory, &last)?) };
+    let saved = if last.number == number {
+        None
+    } else {
+        let saved = save(directory, &last);
+        Some(saved.inspect_err(|_| drop(aside.as_ref().map(fs::remove_dir)))?)
+    };
     let mut moved = vec![];
-    if let Some(superblocks) = superblocks {
-        let bundles = superblock_numbers(superblocks)?.into_iter().filter(|&found| found > number).rev();
-        moved = move_aside(superblocks, bundles.map(|number| superblock_file(superblocks, number)))?;
+    for from in bundles.unwrap_or_default() {
+        if let Some(aside) = &aside {
+            let to = file::move_into(&from, aside)?;
+            moved.push((from, to));
+        }
     }
     if saved.is_some() {
         Store::open(&database_file(directory), FORMAT)?.roll_back(number.into())?;
@@ -432,21 +444,10 @@ fn save(directory: &Path, state: &SuperblockState) -> Result<PathBuf, StatesErro
     Ok(saved)
 }
 
-/// Moves `files`, which lie in `directory`, to a new directory in it.
-fn move_aside(
-    directory: &Path,
-    files: impl Iterator<Item = PathBuf>,
-) -> Result<Vec<(PathBuf, PathBuf)>, StatesError> {
-    let mut files = files.peekable();
-    let mut moved = vec![];
-    if files.peek().is_some() {
-        let aside = new_directory(directory)?;
-        for from in files {
-            let to = file::move_into(&from, &aside)?;
-            moved.push((from, to));
-        }
-    }
-    Ok(moved)
+/// The bundles in `superblocks` of those after `number`, the latest one first.
+fn later_bundles(superblocks: &Path, number: u32) -> Result<Vec<PathBuf>, FileError> {
+    let later = superblock_numbers(superblocks)?.into_iter().filter(|&found| found > number);
+    Ok(later.rev().map(|number| superblock_file(superblocks, number)).collect())
 }
 
 /// Makes the first directory `rolled-back-N` that `directory` does not have.

@@ -330,9 +330,14 @@ impl BridgeState {
         self.indices(hash)?.first().copied()
     }
 
-    /// Whether the message at `index` has this hash and is not consumed.
+    /// Whether the message at `index` has this hash and is not consumed. If so and its hash does not lead to it, something of the
+    /// indices cannot be read.
     pub(crate) fn is_pending_at(&self, hash: &Digest, index: u64) -> bool {
-        self.messages.get(index) == *hash
+        let is_there = self.messages.get(index) == *hash;
+        if is_there && self.indices(hash).is_none_or(|indices| !indices.contains(&index)) {
+            self.index.reads().fail(ReadFailure::new(OtherMessage { index }));
+        }
+        is_there
     }
 
     /// How many messages with this hash are not consumed.
@@ -386,7 +391,7 @@ impl BridgeState {
         }
         let concerns = move |record: &Record| environment.is_none_or(|one| record.concerns(one));
         indices.into_iter().filter_map(move |(index, is_listed)| {
-            let is_whole = |record: &Record| self.is_pending_at(&record.message.hash(), index);
+            let is_whole = |record: &Record| self.messages.get(index) == record.message.hash();
             let record = self.record(index).filter(|record| record.consumed.is_none() && is_whole(record));
             let is_other = record.as_ref().is_none_or(|record| is_listed && !concerns(record));
             if is_other {

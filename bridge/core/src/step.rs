@@ -223,7 +223,12 @@ impl Crossing {
     fn step(&mut self, movement: Movement<'_>) -> Result<(), BridgeError> {
         let Movement { action, message, .. } = movement;
         let hash = message.hash();
-        let after = movement.check(self.chain_id, self.number, hash, &self.state)?;
+        let after = movement.check(self.chain_id, self.number, hash, &self.state).inspect_err(|_| {
+            // That a message is not found where it waits is no fault of those who consume it: a failure to read comes first.
+            if let (Action::Consume(_), Some(Some(index))) = (action, self.published_index()) {
+                self.state.is_pending_at(&hash, index.into());
+            }
+        })?;
         let key = movement.balance_key();
         let location = Location { superblock: self.number, height: self.height };
         let index = match action {
@@ -265,9 +270,14 @@ impl Crossing {
         }
     }
 
+    /// The published index of the next message that is consumed, if indices were published.
+    fn published_index(&self) -> Option<Option<u32>> {
+        self.published.as_ref().map(|indices| indices.get(self.consumed.len()).copied())
+    }
+
     /// The index at which the pending `message` is consumed: the published one, or the first if none was published.
     fn consumed_index(&self, message: Digest) -> Result<u64, BridgeError> {
-        let published = self.published.as_ref().map(|indices| indices.get(self.consumed.len()).copied());
+        let published = self.published_index();
         let index = match published {
             None => self.state.pending(&message),
             Some(index) => index.map(u64::from).filter(|&index| self.state.is_pending_at(&message, index)),

@@ -324,8 +324,9 @@ impl<'a> Run<'a> {
         if !is_over && (self.is_stall_told || elapsed < stall) {
             return Ok(());
         }
-        // What this process does takes as long as it takes.
+        // What this process does takes as long as it takes, and the wait for others begins when it is done.
         if away.is_none() && self.has_own() {
+            (self.last_proof, self.is_last_look) = (Instant::now(), false);
             return Ok(());
         }
         let left = self.graph.tasks().filter(|(id, task)| !self.done.contains(id) && self.queue(task).1);

@@ -268,6 +268,12 @@ impl FollowerDirectory {
         (self.state(batched.height) == Some(batched.state)).then_some(batched.height)
     }
 
+    /// What superblocks had taken of the environment when this was told last, whether or not it is the chain's.
+    #[must_use]
+    pub const fn batched(&self) -> Option<Batched> {
+        self.notes.batched
+    }
+
     /// How far the block of a height is; `None` if there is none.
     #[must_use]
     pub fn stage(&self, height: u32) -> Option<Stage> {
@@ -340,10 +346,11 @@ impl FollowerDirectory {
         batched: Option<Batched>,
     ) -> Result<Looked, FollowerDirectoryError> {
         self.check_is_not_behind()?;
+        // This stays, whatever becomes of the directory.
+        self.note_batched(batched)?;
         let refused = self.published.look(directory, &*self.follower, |path| named(&self.chain, path))?;
         let mut looked = Looked { refused, ..Looked::default() };
         self.is_behind = true;
-        self.note_batched(batched)?;
         self.follow(&mut looked)?;
         looked.rivals.extend(self.note_rivals()?);
         looked.contradicts = self
@@ -436,8 +443,10 @@ impl FollowerDirectory {
     /// Notes what superblocks have taken, if it is news. What is not told any more is still so.
     fn note_batched(&mut self, batched: Option<Batched>) -> Result<(), FollowerDirectoryError> {
         if batched.is_some() && batched != self.notes.batched {
+            self.is_behind = true;
             self.store.note(&[BATCHED.change([], batched.as_ref())?])?;
             self.notes.batched = batched;
+            self.is_behind = false;
         }
         Ok(())
     }

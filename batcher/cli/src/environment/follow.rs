@@ -93,7 +93,7 @@ pub(crate) struct Arguments {
     watch: bool,
     /// Wait for so many seconds between two looks.
     ///
-    /// Files that were looked at are not read again.
+    /// Files that were looked at are not read again, but for those that could not be read.
     #[arg(long, value_name = "SECONDS", default_value_t = 1, requires = "watch", value_parser = clap::value_parser!(u64).range(1..=3600))]
     every: u64,
 }
@@ -230,7 +230,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         producers.push(Producer { commitment, signing_key });
     }
     let directory = FollowerDirectory::open(&arguments.state, follower, producers)?;
-    let has_batched = directory.batched_height().is_some();
+    let has_batched = directory.batched().is_some();
     let followed = Followed {
         environment: id.get(),
         height: directory.height(),

@@ -321,6 +321,28 @@ fn a_message_that_is_not_its_leafs_cannot_be_read() {
     }
 }
 
+/// A verified superblock says where it consumed a message, so that nobody blames it for an index that has lost the message.
+#[test]
+fn a_message_that_waits_where_it_is_consumed_and_is_not_found_cannot_be_read() {
+    let state = with_messages(1, 600, 7);
+    let message = state.bridge.record(9).expect("one of 600").message;
+    let key = [&message.hash().to_bytes()[..], &9_u64.to_be_bytes()].concat();
+    let directory = tampered(&state, 1, [HASHES.change(key, None::<&bool>).expect("it encodes")]);
+    let states = States::open(directory.path(), None).expect("nothing of this is read");
+    let claim = |index| {
+        let bridge = states.latest().bridge.clone();
+        let crossing = Crossing::new(CHAIN_ID, 2, bridge, BridgeLists::start()).expect("room");
+        let mut crossing = crossing.following(vec![index]);
+        crossing.height = 1;
+        let inbox = vec![(message.clone(), Consumption::Claim)];
+        crossing.apply_block(&BlockMessages { inbox, ..BlockMessages::none(EnvironmentId(2)) }).is_ok()
+    };
+    assert!(!claim(8));
+    states.check_reads().expect("another message waits there");
+    assert!(!claim(9));
+    states.check_reads().expect_err("it waits there");
+}
+
 #[test]
 fn a_rollback_from_a_state_that_cannot_be_read_moves_nothing() {
     let state = with_messages(1, 600, 7);
@@ -334,8 +356,14 @@ fn a_rollback_from_a_state_that_cannot_be_read_moves_nothing() {
     let superblocks = tempfile::tempdir().expect("a directory");
     let bundle = superblock_file(superblocks.path(), 2);
     fs::write(&bundle, "a bundle").expect("writable");
+    let file = superblocks.path().join("file");
+    fs::write(&file, "no directory").expect("writable");
+    roll_back(directory.path(), 1, Some(&file)).expect_err("no directory of bundles");
     roll_back(directory.path(), 1, Some(superblocks.path())).expect_err("it cannot be saved");
-    assert!(bundle.exists() && !directory.path().join("rolled-back-1").exists());
+    assert!(bundle.exists());
+    for place in [directory.path(), superblocks.path()] {
+        assert!(!place.join("rolled-back-1").exists(), "{}", place.display());
+    }
 }
 
 #[test]

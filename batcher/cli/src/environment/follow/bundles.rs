@@ -67,9 +67,12 @@ impl Bundles {
             self.disallowed.clear();
         }
         let number = |taken: Option<Taken>| taken.map_or(0, |taken| taken.number);
-        if taken != self.taken && number(taken) <= number(self.taken) {
+        let height =
+            |taken: Option<Taken>| taken.and_then(|taken| taken.batched).map_or(0, |batched| batched.height);
+        let is_back = number(taken) <= number(self.taken) || height(taken) < height(self.taken);
+        if taken != self.taken && is_back {
             // Superblocks went back, so that blocks are wanted again which they had.
-            self.judged.clear();
+            (self.judged, self.last) = (Listing::new(), None);
         }
         self.taken = taken;
         self.judged.retain(|file| listing.contains(file));

@@ -1,6 +1,11 @@
 //! What superblocks have taken of an environment, read again only when there may be something new.
 
-use std::{fs, io::ErrorKind, path::PathBuf, time::SystemTime};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime},
+};
 
 use batcher_job::{
     output::database_file,
@@ -28,17 +33,28 @@ pub(super) struct Superblocks {
     taken: Taken,
     /// The database as it was then.
     seen: Option<Seen>,
-    /// Whether it was so already when it was read the time before. Pages of a commit may still have been on their way then, and may
-    /// have left length and time as they were.
+    /// When it was first so.
+    since: Instant,
+    /// Whether it was read when it had been so for [`SETTLES_IN`].
     is_settled: bool,
 }
+
+/// How long pages of a commit may be on their way without changing the file's length and time, of which some file systems keep seconds.
+const SETTLES_IN: Duration = Duration::from_secs(2);
 
 /// A database file's length, and when it was written.
 type Seen = (u64, SystemTime);
 
 impl Superblocks {
     pub(super) fn new(directory: PathBuf, has_batched: bool) -> Self {
-        Self { directory, has_batched, taken: Taken::default(), seen: None, is_settled: false }
+        Self {
+            directory,
+            has_batched,
+            taken: Taken::default(),
+            seen: None,
+            since: Instant::now(),
+            is_settled: false,
+        }
     }
 
     /// What they had taken when they could be read last.
@@ -64,6 +80,8 @@ impl Superblocks {
         if is_same && self.is_settled {
             return Ok(());
         }
+        let since = if is_same { self.since } else { Instant::now() };
+        let is_settled = since.elapsed() >= SETTLES_IN;
         let (found, taken) = states::with_latest(&self.directory, None, |state| {
             let head = state.environments.get(id);
             let batched = head.map(|head| Batched { height: head.height, state: head.state });
@@ -72,7 +90,7 @@ impl Superblocks {
         if found != expected {
             return Err(StatesError::OtherChain { path: self.directory.clone(), expected, found });
         }
-        (self.taken, self.seen, self.is_settled) = (taken, now, is_same);
+        (self.taken, self.seen, self.since, self.is_settled) = (taken, now, since, is_settled);
         Ok(())
     }
 
@@ -89,6 +107,7 @@ mod tests {
     use std::{
         fs::{self, File},
         path::Path,
+        thread::sleep,
     };
 
     use batcher_circuits::state::{EnvironmentHead, SuperblockState};
@@ -140,6 +159,7 @@ mod tests {
         write(&damaged);
         superblocks.look(CHAIN_ID, ID).expect_err("it is read again");
         write(&whole);
+        sleep(SETTLES_IN);
         superblocks.look(CHAIN_ID, ID).expect("readable");
         // Nothing comes at that time any more.
         write(&damaged);
