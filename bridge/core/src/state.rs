@@ -340,6 +340,13 @@ impl BridgeState {
         is_there
     }
 
+    /// Compares the message at `index` with its leaf, which is `hash`.
+    pub(crate) fn compare(&self, index: u64, hash: &Digest) {
+        if self.record(index).is_none_or(|record| record.message.hash() != *hash) {
+            self.index.reads().fail(ReadFailure::new(OtherMessage { index }));
+        }
+    }
+
     /// How many messages with this hash are not consumed.
     pub(crate) fn pending_count(&self, hash: &Digest) -> usize {
         self.indices(hash).map_or(0, |indices| indices.len())
@@ -480,11 +487,8 @@ impl BridgeState {
         consumption: Consumption,
         location: Location,
     ) -> Result<(), TreeError> {
-        // What finds the message is compared with its leaf, as the message is here.
-        let leaf = self.messages.get(index);
-        if self.set_consumed(index, Some((consumption, location))).is_some_and(|hash| hash != leaf) {
-            self.index.reads().fail(ReadFailure::new(OtherMessage { index }));
-        }
+        // What finds the message is compared with its leaf.
+        self.set_consumed(index, Some((consumption, location)));
         self.messages.replace(index, tombstone())
     }
 

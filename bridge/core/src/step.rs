@@ -248,6 +248,7 @@ impl Crossing {
         self.journal.push(undo);
         match action {
             Action::Consume(consumption) => {
+                self.state.compare(index, &hash);
                 self.state.consume(index, consumption, location)?;
                 self.journal.push(Undo::Consume(index));
                 self.note_index(index);
