@@ -1,4 +1,4 @@
-//! How many of the blocks that a producer signs are tried, and which of them stay known.
+//! Blocks that a producer signs beside its chain: which are tried, and which stay known.
 
 use std::{fs, os::unix::fs::symlink, time::UNIX_EPOCH};
 
@@ -9,16 +9,14 @@ use environments_directories::{FollowerDirectory, ProducerDirectory};
 
 use crate::{
     alone, counter, files,
-    follower::{assert_agree, open_follower, produce, rollback},
+    follower::{assert_agree, produce, rollback},
     turns::{MAX_RIVALS, Published, decode, paths, rival, statements},
 };
 
 #[test]
 fn a_block_that_does_not_apply_is_tried_once_whatever_files_have_it() {
     let _alone = alone();
-    let published = Published::new(2);
-    let elsewhere = tempfile::tempdir().unwrap();
-    let mut follower = open_follower(elsewhere.path()).unwrap();
+    let (published, _elsewhere, mut follower) = Published::followed(2);
     let own = files(&published.producer);
     published.copy(&own[0]);
     let bad = published.forge("2", &own[1], false);
@@ -35,9 +33,7 @@ fn a_block_that_does_not_apply_is_tried_once_whatever_files_have_it() {
 #[test]
 fn whoever_signs_many_blocks_of_a_height_is_followed_all_the_same() {
     let _alone = alone();
-    let published = Published::new(3);
-    let elsewhere = tempfile::tempdir().unwrap();
-    let mut follower = open_follower(elsewhere.path()).unwrap();
+    let (published, _elsewhere, mut follower) = Published::followed(3);
     let own = files(&published.producer);
     published.copy(&own[0]);
     for (number, block) in statements(&own[1], 3 * MAX_RIVALS as u64).enumerate() {
@@ -54,9 +50,7 @@ fn whoever_signs_many_blocks_of_a_height_is_followed_all_the_same() {
 #[test]
 fn a_file_that_cannot_be_read_is_read_again_although_it_has_not_changed() {
     let _alone = alone();
-    let published = Published::new(2);
-    let elsewhere = tempfile::tempdir().unwrap();
-    let mut follower = open_follower(elsewhere.path()).unwrap();
+    let (published, _elsewhere, mut follower) = Published::followed(2);
     published.copy_all();
     // It has length and time as what it will lead to.
     let away = tempfile::tempdir().unwrap();
@@ -74,9 +68,7 @@ fn a_file_that_cannot_be_read_is_read_again_although_it_has_not_changed() {
 #[test]
 fn another_body_in_a_signed_block_is_refused_and_keeps_nobody_from_following_it() {
     let _alone = alone();
-    let published = Published::new(2);
-    let elsewhere = tempfile::tempdir().unwrap();
-    let mut follower = open_follower(elsewhere.path()).unwrap();
+    let (published, _elsewhere, mut follower) = Published::followed(2);
     let own = files(&published.producer);
     published.copy(&own[0]);
     let block = decode(&own[1]);

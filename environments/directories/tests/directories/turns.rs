@@ -39,6 +39,13 @@ impl Published {
         Self { home, blocks, producer }
     }
 
+    /// A producer that has published this many blocks, and a follower that has looked at none, in a directory of its own.
+    pub(crate) fn followed(count: u64) -> (Self, TempDir, FollowerDirectory) {
+        let directory = tempfile::tempdir().unwrap();
+        let follower = open_follower(directory.path()).unwrap();
+        (Self::new(count), directory, follower)
+    }
+
     pub(crate) fn copy(&self, file: &Path) -> PathBuf {
         let copy = self.blocks.path().join(file.file_name().unwrap());
         fs::copy(file, &copy).unwrap();
@@ -244,9 +251,7 @@ fn two_producers_of_one_height_are_no_evidence_and_two_blocks_of_one_are() {
 #[test]
 fn a_file_that_was_gone_for_a_while_is_looked_at_again() {
     let _alone = alone();
-    let published = Published::new(3);
-    let elsewhere = tempfile::tempdir().unwrap();
-    let mut follower = open_follower(elsewhere.path()).unwrap();
+    let (published, _elsewhere, mut follower) = Published::followed(3);
     let copies = published.copy_all();
     let aside = [1, 2].map(|n: usize| (copies[n].clone(), published.home.path().join(format!("aside-{n}"))));
     let [second, third] = &aside;
