@@ -411,11 +411,9 @@ pub fn roll_back(
         fs::metadata(superblocks).map_err(failed)?;
     }
     // First what may fail however often it is tried.
-    let bundles = superblocks.map(|superblocks| later_bundles(superblocks, number)).transpose()?;
-    let aside = match (superblocks, bundles.as_deref()) {
-        (Some(superblocks), Some([_, ..])) => Some(new_directory(superblocks)?),
-        _ => None,
-    };
+    let bundles =
+        superblocks.map(|superblocks| later_bundles(superblocks, number)).transpose()?.unwrap_or_default();
+    let aside = superblocks.filter(|_| !bundles.is_empty()).map(new_directory).transpose()?;
     let (last, _) = find_latest(directory, None)?;
     let saved = if last.number == number {
         None
@@ -424,8 +422,8 @@ pub fn roll_back(
         Some(saved.inspect_err(|_| drop(aside.as_ref().map(fs::remove_dir)))?)
     };
     let mut moved = vec![];
-    for from in bundles.unwrap_or_default() {
-        if let Some(aside) = &aside {
+    if let Some(aside) = &aside {
+        for from in bundles {
             let to = file::move_into(&from, aside)?;
             moved.push((from, to));
         }
